@@ -1,0 +1,40 @@
+"""Load a counterfactual checkpoint onto a base model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+
+from memedit.editors.base import Editor
+from memedit.editors.counterfactual.config import CounterfactualConfig
+from memedit.editors.counterfactual.editor import CounterfactualEditor
+from memedit.editors.counterfactual.lora import LoraOverlay
+from memedit.editors.counterfactual.separate import SeparateModelEditor
+from memedit.editors.fingerprint import fingerprint
+from memedit.errors import CheckpointError
+
+
+def load_counterfactual(folder: Path, base: Any, tokenizer: PreTrainedTokenizerBase) -> Editor:
+    """Build the editor a checkpoint describes.
+
+    Args:
+        folder: Holds `counterfactual.json`, and for the kinds `adapter` and `model` the weights.
+        base: The base model it is to work beside.
+        tokenizer: The base's tokenizer.
+
+    Raises:
+        CheckpointError: The folder holds no such checkpoint, or one made for another base.
+    """
+    config = CounterfactualConfig.load(folder)
+    if config.base_fingerprint is not None and config.base_fingerprint != (own := fingerprint(base)):
+        raise CheckpointError(
+            f"the counterfactual model in {folder} was made for the base {config.base_fingerprint}, "
+            f"this base is {own}; train one with `memedit train counterfactual` or use editor='base'"
+        )
+    if config.kind == "model":
+        model = AutoModelForCausalLM.from_pretrained(folder).to(base.device).eval()
+        return SeparateModelEditor(base, tokenizer, model, AutoTokenizer.from_pretrained(folder), config)
+    overlay = LoraOverlay(base, folder) if config.kind == "adapter" else None
+    return CounterfactualEditor(base, tokenizer, config, overlay)

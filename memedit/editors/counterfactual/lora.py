@@ -1,0 +1,110 @@
+"""A LoRA adapter laid over a model without touching its module tree (Hu et al. 2021, section 4.1).
+
+PEFT trains and stores adapters; to *apply* one it replaces modules inside the user's own object.
+Here the same files are applied by forward hooks, which do nothing unless the calling context asks
+for them: the tree, the weights and every call of other threads stay as they were.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from memedit.errors import CheckpointError
+
+_PREFIX = "base_model.model."
+_UNSUPPORTED = (
+    "use_dora",
+    "lora_bias",
+    "alora_invocation_tokens",
+    "modules_to_save",
+    "layer_replication",
+)
+
+
+class LoraOverlay:
+    """Adds `scaling * B(A(x))` to the output of chosen linear layers while it is active.
+
+    Args:
+        model: The model the adapter was trained for; hooks are registered on its layers.
+        folder: A PEFT checkpoint: `adapter_config.json` and `adapter_model.safetensors`.
+
+    Raises:
+        CheckpointError: Files are missing, the adapter is of a kind that cannot be laid over, or a
+            layer it names does not exist in `model` or has another shape.
+    """
+
+    def __init__(self, model: nn.Module, folder: Path) -> None:
+        scaling, pairs = _read(folder)
+        # One variable per overlay: two adapters on one base do not switch each other on.
+        self._active: ContextVar[bool] = ContextVar("memedit_lora_active", default=False)
+        self._handles = []
+        modules = dict(model.named_modules())
+        for name, (down, up) in pairs.items():
+            module = modules.get(name)
+            features = (getattr(module, "out_features", None), getattr(module, "in_features", None))
+            if module is None or features != (up.shape[0], down.shape[1]):
+                self.detach()
+                raise CheckpointError(
+                    f"the adapter in {folder} changes a layer {name} of shape {(up.shape[0], down.shape[1])}; "
+                    f"the base has {'no such layer' if module is None else f'shape {features}'}"
+                )
+            self._handles.append(module.register_forward_hook(self._hook(down, up * scaling)))
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Switch the adapter on for calls of this thread or task, until the block ends."""
+        token = self._active.set(True)
+        try:
+            yield
+        finally:
+            self._active.reset(token)
+
+    def detach(self) -> None:
+        """Remove every hook."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _hook(self, down: Tensor, up: Tensor) -> Any:
+        placed = (down, up)
+
+        def add(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
+            nonlocal placed
+            if not self._active.get():
+                return None
+            if placed[0].device != output.device or placed[0].dtype != output.dtype:
+                placed = (down.to(output), up.to(output))
+            return output + (inputs[0].to(output.dtype) @ placed[0].T) @ placed[1].T
+
+        return add
+
+
+def _read(folder: Path) -> tuple[float, dict[str, tuple[Tensor, Tensor]]]:
+    """Scaling, and for each layer its A (rank, in) and B (out, rank)."""
+    config_file, weights_file = folder / "adapter_config.json", folder / "adapter_model.safetensors"
+    for path in (config_file, weights_file):
+        if not path.is_file():
+            raise CheckpointError(f"expected a LoRA adapter with {path.name} in {folder}, found none")
+    config = json.loads(config_file.read_text(encoding="utf-8"))
+    if config.get("peft_type") != "LORA":
+        raise CheckpointError(f"expected an adapter of type LORA in {folder}, got {config.get('peft_type')}")
+    for name in (*_UNSUPPORTED, "rank_pattern", "alpha_pattern"):
+        if config.get(name):
+            raise CheckpointError(f"the adapter in {folder} uses {name}, which cannot be laid over a base")
+    rank = config["r"]
+    scaling = config["lora_alpha"] / (rank**0.5 if config.get("use_rslora") else rank)
+    tensors = load_file(weights_file)
+    pairs = {}
+    for key in tensors:
+        if key.endswith(".lora_A.weight"):
+            name = key.removeprefix(_PREFIX).removesuffix(".lora_A.weight")
+            pairs[name] = (tensors[key], tensors[key.replace(".lora_A.", ".lora_B.")])
+    return scaling, pairs

@@ -1,0 +1,80 @@
+"""Edits as key-value prefixes: computed once, kept a while, and never changed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+Layers = tuple[tuple[Tensor, Tensor], ...]
+"""Keys and values of one prefix for every layer, each (1, heads, length, head size)."""
+
+
+class PrefixCache:
+    """Keeps the key-value states of the prefixes used last.
+
+    The stored tensors are only ever read: each request gets a cache of its own, since decoding
+    grows a cache in place.
+
+    Args:
+        compute: Gives the layers for prefix ids (1, length).
+        capacity: Prefixes kept; the one unused longest is dropped first.
+    """
+
+    def __init__(self, compute: Callable[[Tensor], Layers], capacity: int = 256) -> None:
+        self._compute = compute
+        self._capacity = capacity
+        self._kept: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
+        self._lock = Lock()
+
+    def batch(self, prefixes: Sequence[Sequence[int]], device: torch.device) -> tuple[DynamicCache, Tensor]:
+        """A fresh cache for a batch, prefixes padded on the left.
+
+        Args:
+            prefixes: Non-empty prefix ids of each row.
+            device: Where the ids go; keys and values stay where their layer is.
+
+        Returns:
+            The cache, and the mask (n, longest), int64, that says which positions are real.
+        """
+        rows = [self._layers(tuple(prefix), device) for prefix in prefixes]
+        width = max(map(len, prefixes))
+        mask = torch.zeros(len(rows), width, dtype=torch.int64, device=device)
+        for index, prefix in enumerate(prefixes):
+            mask[index, width - len(prefix) :] = 1
+        cache = DynamicCache()
+        for layer in range(len(rows[0])):
+            keys = torch.cat([_pad(row[layer][0], width) for row in rows])
+            values = torch.cat([_pad(row[layer][1], width) for row in rows])
+            cache.update(keys, values, layer)
+        return cache, mask
+
+    def _layers(self, prefix: tuple[int, ...], device: torch.device) -> Layers:
+        with self._lock:
+            if prefix in self._kept:
+                self._kept.move_to_end(prefix)
+                return self._kept[prefix]
+        layers = self._compute(torch.tensor([prefix], device=device))
+        with self._lock:
+            self._kept[prefix] = layers
+            while len(self._kept) > self._capacity:
+                self._kept.popitem(last=False)
+        return layers
+
+
+def prefix_layers(base: Any, ids: Tensor) -> Layers:
+    """Run `ids` (1, length) through the base and return the keys and values it leaves behind."""
+    cache = DynamicCache()
+    with torch.no_grad():
+        base(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return tuple((layer.keys.clone(), layer.values.clone()) for layer in cache.layers)
+
+
+def _pad(states: Tensor, width: int) -> Tensor:
+    missing = width - states.shape[-2]
+    return torch.nn.functional.pad(states, (0, 0, missing, 0)) if missing else states

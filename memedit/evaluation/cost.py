@@ -1,0 +1,100 @@
+"""What edits and routed queries cost in time."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from memedit.edits import Edit
+from memedit.evaluation.cases import Case
+from memedit.evaluation.decoding import MAX_NEW_TOKENS, Generator, batches, pad_token_id
+from memedit.evaluation.subject import EvaluatedModel, QueryRouter
+
+TIMED_EDITS = 50
+"""How many edits are added one by one with a clock; the others go in together before them."""
+TIMED_ROUTES = 200
+TIMED_GENERATIONS = 7
+
+
+def store(memory: Any, cases: Sequence[Case], *, progress: bool) -> tuple[list[Edit], float]:
+    """Store all cases in their order.
+
+    Args:
+        memory: An `EditMemory` or anything with its `add` and `add_many`.
+        cases: What to store.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        The edit that each case became, and the median seconds of one `add` near the full size.
+    """
+    bulk = len(cases) - min(len(cases), TIMED_EDITS)
+    items = [{"prompt": case.prompt, "target": case.target, "subject": case.subject} for case in cases[:bulk]]
+    edits = list(memory.add_many(items, progress=progress)) if items else []
+    seconds = []
+    for case in cases[bulk:]:
+        started = time.perf_counter()
+        edits.append(memory.add(case.prompt, case.target, subject=case.subject))
+        seconds.append(time.perf_counter() - started)
+    return edits, statistics.median(seconds)
+
+
+def route_milliseconds(router: QueryRouter, queries: Sequence[str]) -> dict[str, float | None]:
+    """Median and 99th percentile of routing one query, in milliseconds; None without queries."""
+    if not queries:
+        return {"route_ms_p50": None, "route_ms_p99": None}
+    router.route(queries[:1])  # the first call pays for what is loaded lazily
+    milliseconds = []
+    for query in queries[:TIMED_ROUTES]:
+        started = time.perf_counter()
+        router.route([query])
+        milliseconds.append(1e3 * (time.perf_counter() - started))
+    return {
+        "route_ms_p50": float(np.percentile(milliseconds, 50)),
+        "route_ms_p99": float(np.percentile(milliseconds, 99)),
+    }
+
+
+def generate_ratio(model: EvaluatedModel, prompts: Sequence[str]) -> float | None:
+    """Time of the edited model's `generate` relative to the base's, routing included.
+
+    One prompt at a time, exactly `MAX_NEW_TOKENS` new tokens, greedy; the median over prompts.
+
+    Args:
+        model: The edited model.
+        prompts: All in scope, or all out of scope.
+
+    Returns:
+        The ratio; None without prompts.
+    """
+    ratios = []
+    for prompt in prompts[: TIMED_GENERATIONS + 1]:
+        edited = _seconds(model, model, prompt, queries=[prompt])
+        ratios.append(edited / _seconds(model, model.base, prompt))
+    # The first prompt warms up caches, unless it is the only one.
+    return statistics.median(ratios[1:] or ratios) if ratios else None
+
+
+def _seconds(model: EvaluatedModel, generator: Generator, prompt: str, **options: Any) -> float:
+    device = torch.device(model.base.device)
+    (batch,) = batches(model.tokenizer, [prompt], device)
+    wait: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    started = time.perf_counter()
+    with torch.no_grad():
+        generator.generate(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            do_sample=False,
+            num_beams=1,
+            min_new_tokens=MAX_NEW_TOKENS,
+            max_new_tokens=MAX_NEW_TOKENS,
+            pad_token_id=pad_token_id(model.tokenizer),
+            **options,
+        )
+    wait()
+    return time.perf_counter() - started

@@ -1,0 +1,185 @@
+"""Free decoding in batches: what a model says to a prompt, as text and as tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
+
+from memedit.evaluation.answers import cut_answer, is_finished
+
+MAX_NEW_TOKENS = 50
+"""As in "The Mirage of Model Editing" (arXiv 2502.11177)."""
+BATCH_ROWS = 32
+_TAIL_TOKENS = 16
+"""How many last tokens decide whether an answer has ended; covers any abbreviation."""
+
+
+class Generator(Protocol):
+    """Anything with a `generate` like that of a Hugging Face model."""
+
+    def generate(self, *args: Any, **kwargs: Any) -> Any:
+        """Prompt ids with new tokens behind them, int64 (rows, width)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said.
+
+    Attributes:
+        text: The answer, cut where it ends (`cut_answer`).
+        tokens: The new token ids, without what pads them at the end.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Prompts that are decoded together.
+
+    Attributes:
+        positions: Their places in the caller's list.
+        prompts: Their texts.
+        input_ids: Padded on the left, int64 (rows, width).
+        attention_mask: 0 at padding, int64 (rows, width).
+    """
+
+    positions: tuple[int, ...]
+    prompts: tuple[str, ...]
+    input_ids: Tensor
+    attention_mask: Tensor
+
+
+def batches(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    device: torch.device | str = "cpu",
+    rows: int = BATCH_ROWS,
+) -> Iterator[Batch]:
+    """Tokenize the prompts as they stand and group those of similar length.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        prompts: Texts without any template around them.
+        device: Where the tensors are put.
+        rows: Number of prompts in a batch.
+    """
+    if not prompts:
+        return
+    encoded = tokenizer(list(prompts))["input_ids"]
+    order = sorted(range(len(prompts)), key=lambda position: (len(encoded[position]), position))
+    for start in range(0, len(order), rows):
+        chosen = order[start : start + rows]
+        width = max(len(encoded[position]) for position in chosen)
+        ids = torch.full((len(chosen), width), pad_token_id(tokenizer), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, position in enumerate(chosen):
+            length = len(encoded[position])
+            ids[row, width - length :] = torch.tensor(encoded[position], dtype=torch.long)
+            mask[row, width - length :] = 1
+        yield Batch(
+            tuple(chosen),
+            tuple(prompts[position] for position in chosen),
+            ids.to(device),
+            mask.to(device),
+        )
+
+
+class Decoder:
+    """Greedy decoding of batches, stopped when every row's answer has ended.
+
+    Args:
+        tokenizer: The models' tokenizer.
+        max_new_tokens: The most tokens an answer may have.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_new_tokens: int = MAX_NEW_TOKENS) -> None:
+        """Find the tokens that may end an answer."""
+        self._tokenizer = tokenizer
+        self._max_new_tokens = max_new_tokens
+        texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+        self._may_end = torch.tensor([any(mark in text for mark in ".。\n\r") for text in texts])
+
+    def answers(self, model: Generator, batch: Batch, queries: Sequence[str] | None = None) -> list[Answer]:
+        """Answer one batch.
+
+        Args:
+            model: An edited or a plain model.
+            batch: The prompts.
+            queries: The texts by which an edited model routes; None for a plain model.
+
+        Returns:
+            One answer per row. Two models given the same batch see the same ids and padding, so
+            that equal models give equal tokens.
+        """
+        options: dict[str, Any] = {} if queries is None else {"queries": list(queries)}
+        # Where a prompt ends in "." itself, the last tokens alone cannot tell whose "." it is.
+        if not any(prompt.rstrip().endswith((".", "。")) for prompt in batch.prompts):
+            stopper = _AnswersEnded(self._tokenizer, self._may_end.to(batch.input_ids.device))
+            options["stopping_criteria"] = StoppingCriteriaList([stopper])
+        with torch.no_grad():
+            sequences = model.generate(
+                input_ids=batch.input_ids,
+                attention_mask=batch.attention_mask,
+                do_sample=False,
+                num_beams=1,
+                max_new_tokens=self._max_new_tokens,
+                pad_token_id=pad_token_id(self._tokenizer),
+                **options,
+            )
+        width = batch.input_ids.shape[1]
+        return [self._answer(row) for row in sequences[:, width:].tolist()]
+
+    def _answer(self, tokens: list[int]) -> Answer:
+        ends = {self._tokenizer.eos_token_id, pad_token_id(self._tokenizer)}
+        kept = next((i for i, token in enumerate(tokens) if token in ends), len(tokens))
+        text = str(self._tokenizer.decode(tokens[:kept], skip_special_tokens=True))
+        return Answer(cut_answer(text), tuple(tokens[:kept]))
+
+
+class _AnswersEnded(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped
+    """Ends a row when its answer is complete, by looking at its last tokens only.
+
+    It keeps no state and does not count columns, so it is right for whatever an editor puts
+    before the prompt, and when one object serves several calls of `generate`.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, may_end: Tensor) -> None:
+        self._tokenizer = tokenizer
+        self._may_end = may_end
+
+    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: Any) -> Tensor:  # noqa: ARG002 - as transformers calls it
+        """Which rows are complete: bool (rows,)."""
+        last = input_ids[:, -2:].clamp(max=len(self._may_end) - 1)
+        done = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        # The end shows one token late: whether "." ends a sentence depends on what follows.
+        for row in self._may_end[last].any(dim=1).nonzero()[:, 0].tolist():
+            done[row] = self._has_ended(input_ids[row, -_TAIL_TOKENS:].tolist())
+        return done
+
+    def _has_ended(self, tail: list[int]) -> bool:
+        newest = str(self._tokenizer.decode(tail[-1:]))
+        if "\n" in newest or "\r" in newest:
+            return True
+        # Decoded together, since some tokenizers drop the leading space of what stands alone.
+        before, text = (str(self._tokenizer.decode(part)) for part in (tail[:-2], tail))
+        if not text.startswith(before):
+            return False
+        # Of what stands before the last two tokens only one word matters, for "St" and "J".
+        return is_finished(re.split(r"\s", before)[-1] + text[len(before) :])
+
+
+def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The id that pads: the tokenizer's own, else its end-of-text, else 0."""
+    for token in (tokenizer.pad_token_id, tokenizer.eos_token_id):
+        if isinstance(token, int):
+            return token
+    return 0

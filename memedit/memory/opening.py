@@ -1,0 +1,77 @@
+"""What is checked, and put right, when a memory is opened."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from memedit.errors import EncoderMismatchError
+from memedit.memory.encoding import TextEncoder, encode_texts
+from memedit.memory.store import EditStore, EncoderStamp
+
+logger = logging.getLogger(__name__)
+
+_BATCH_EDITS = 256
+
+
+def check_encoder(store: EditStore, encoder: TextEncoder) -> None:
+    """Refuse to go on if the stored vectors are another encoder's.
+
+    Raises:
+        EncoderMismatchError: They are.
+    """
+    stamp = store.encoder
+    if stamp is not None and stamp != _stamp_of(encoder):
+        raise EncoderMismatchError(
+            f"the memory's vectors were made with encoder {stamp.id!r} ({stamp.dimension} "
+            f"dimensions), but this one is {encoder.id!r} ({encoder.dimension}): open it with "
+            "that one, or with reencode=True to compute them again"
+        )
+
+
+def prepare(store: EditStore, encoder: TextEncoder, *, reencode: bool) -> None:
+    """Make everything that is derived agree with the journal and with `encoder`.
+
+    A store without edits takes any encoder. Current edits that disagree with the journal are
+    rebuilt from it; vectors that are missing or damaged are computed again.
+
+    Args:
+        store: The store that was just opened.
+        encoder: The encoder that is to be used from now on.
+        reencode: Whether vectors of another encoder may be replaced.
+
+    Raises:
+        EncoderMismatchError: The vectors are another encoder's, and `reencode` is False.
+    """
+    # Locks the file only if there is something to write: readers need not wait for a writer.
+    if store.disagreeing():
+        with store.transaction():
+            wrong = store.disagreeing()
+            store.rebuild(wrong)
+        logger.warning("%d edits disagreed with the journal and were rebuilt from it", len(wrong))
+    if store.encoder != _stamp_of(encoder):
+        with store.transaction():
+            if reencode or not store.count():
+                store.stamp(_stamp_of(encoder))
+    check_encoder(store, encoder)
+    _complete_vectors(store, encoder)
+
+
+def _complete_vectors(store: EditStore, encoder: TextEncoder) -> None:
+    lacking = [entry.edit_id for entry in store.entries() if entry.vectors is None]
+    for start in range(0, len(lacking), _BATCH_EDITS):
+        batch = lacking[start : start + _BATCH_EDITS]
+        edits = store.get(batch).values()
+        known = encode_texts(encoder, (text for edit in edits for text in edit.wordings))
+        with store.transaction():
+            check_encoder(store, encoder)
+            store.put_vectors(
+                {edit: np.stack([known[text] for text in edit.wordings]) for edit in edits}
+            )
+    if lacking:
+        logger.info("the vectors of %d edits were computed again", len(lacking))
+
+
+def _stamp_of(encoder: TextEncoder) -> EncoderStamp:
+    return EncoderStamp(id=encoder.id, dimension=encoder.dimension)

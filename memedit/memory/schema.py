@@ -1,0 +1,158 @@
+"""The memory file: its tables, how it is created, and how a file that is not one is told."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from memedit.errors import MemoryFileError
+
+APPLICATION_ID = 0x6D656D65  # "meme", in SQLite's header field for "whose file is this"
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_SECONDS = 5.0
+_SQLITE_HEADER_BYTES = 100
+
+_TABLES = """
+CREATE TABLE events (
+    revision INTEGER PRIMARY KEY AUTOINCREMENT,
+    action TEXT NOT NULL CHECK (action IN ('added', 'updated', 'removed', 'restored')),
+    edit_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    at TEXT NOT NULL,
+    reverts INTEGER UNIQUE REFERENCES events (revision)
+);
+CREATE INDEX events_of_edit ON events (edit_id, revision);
+CREATE TABLE edits (
+    ordinal INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    revision INTEGER NOT NULL,
+    namespace TEXT NOT NULL,
+    prompt_key TEXT NOT NULL,
+    valid_from TEXT,
+    valid_until TEXT,
+    wordings INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    UNIQUE (namespace, prompt_key)
+);
+CREATE TABLE vectors (
+    edit_id TEXT NOT NULL,
+    wording INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    vector BLOB NOT NULL,
+    PRIMARY KEY (edit_id, wording)
+);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL)
+"""
+"""`events` is the truth. `edits` (current states; `ordinal` is the revision of the first event),
+and `vectors` (little-endian float32, CRC-32) are derived from it."""
+
+_SENTENCES = {
+    sqlite3.SQLITE_BUSY: "is locked by another process; try again when that has finished",
+    sqlite3.SQLITE_LOCKED: "is locked by another process; try again when that has finished",
+    sqlite3.SQLITE_READONLY: "cannot be written: it is read-only",
+    sqlite3.SQLITE_FULL: "cannot grow: the disk is full",
+    sqlite3.SQLITE_NOTADB: "is not a memedit memory",
+    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a backup",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened",
+}
+
+
+def describe(path: Path | None) -> str:
+    """How error messages name the memory."""
+    return "the memory in RAM" if path is None else f"memory file {str(path)!r}"
+
+
+@contextmanager
+def translated_errors(path: Path | None) -> Iterator[None]:
+    """Turn SQLite's errors inside the block into `MemoryFileError` with one clear sentence."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        primary_code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        sentence = _SENTENCES.get(primary_code, f"cannot be used: {error}")
+        raise MemoryFileError(f"{describe(path)} {sentence}") from error
+
+
+def connect(path: Path | None) -> sqlite3.Connection:
+    """Open a memory, creating it where there is none, without altering anything else's file.
+
+    Args:
+        path: The file; None for a memory that lives in RAM.
+
+    Returns:
+        A connection in autocommit mode, WAL, `synchronous=FULL`: a commit is on the disk when
+        it returns. It may be used from several threads, one at a time.
+
+    Raises:
+        MemoryFileError: The file is foreign, newer, damaged, locked or cannot be written.
+    """
+    if path is not None:
+        _check_path(path)
+    with translated_errors(path), ExitStack() as on_error:
+        connection = sqlite3.connect(
+            ":memory:" if path is None else path,
+            timeout=BUSY_TIMEOUT_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        on_error.callback(connection.close)
+        # Looked at before anything is set: a foreign database must stay as it is.
+        is_empty = _check_owner(connection, path)
+        if path is not None:
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if is_empty:
+            _create(connection, path)
+        on_error.pop_all()
+        return connection
+
+
+def _check_path(path: Path) -> None:
+    if path.is_dir():
+        raise MemoryFileError(f"{describe(path)} is a folder; expected a file")
+    if not path.parent.is_dir():
+        raise MemoryFileError(f"{describe(path)} cannot be made: its folder does not exist")
+    # SQLite would open such a file for reading and fail at the first write only.
+    for needed in (path, path.parent):
+        if needed.exists() and not os.access(needed, os.W_OK):
+            raise MemoryFileError(f"{describe(path)} cannot be written: {needed} is read-only")
+    # SQLite takes a file of one byte for an empty database and would overwrite it.
+    if path.exists() and 0 < path.stat().st_size < _SQLITE_HEADER_BYTES:
+        raise MemoryFileError(f"{describe(path)} is not a memedit memory")
+
+
+def _check_owner(connection: sqlite3.Connection, path: Path | None) -> bool:
+    """Whether the database is still empty; raises if it belongs to someone else."""
+    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application_id == 0 and tables == 0:
+        return True
+    if application_id != APPLICATION_ID:
+        raise MemoryFileError(
+            f"{describe(path)} is not a memedit memory but another program's SQLite database"
+        )
+    if version > SCHEMA_VERSION:
+        raise MemoryFileError(
+            f"{describe(path)} was written by a newer memedit (schema {version}, this one reads "
+            f"up to {SCHEMA_VERSION}); install a newer memedit"
+        )
+    return False
+
+
+def _create(connection: sqlite3.Connection, path: Path | None) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have created the tables while this one waited.
+        if _check_owner(connection, path):
+            for statement in _TABLES.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.rollback()

@@ -1,0 +1,177 @@
+"""From logits to probabilities that mean what they say, and the threshold for a stated locality."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedKFold
+
+from memedit.errors import CheckpointError
+
+Floats = NDArray[np.float64]
+
+METHODS = ("platt", "isotonic")
+CLIP = 1e-4
+"""Isotonic regression says 0 and 1 where it saw one class only; nobody knows that much."""
+FOLDS = 5
+LOWEST_THRESHOLD = 0.5
+"""An edit held less likely than not never fires, however rarely near-misses are mistaken."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A map from logits to probabilities, as plain numbers.
+
+    Attributes:
+        method: `platt` (Platt 1999: a logistic curve) or `isotonic` (a rising broken line).
+        coefficients: `platt`: slope and intercept.
+        knots: `isotonic`: pairs of (logit, probability), rising.
+        log_loss: Cross-validated log loss of each method on the calibration pairs.
+        pairs: How many pairs it was learned from.
+    """
+
+    method: str
+    coefficients: tuple[float, ...] = ()
+    knots: tuple[tuple[float, float], ...] = ()
+    log_loss: Mapping[str, float] = field(default_factory=dict)
+    pairs: int = 0
+
+    def __call__(self, logits: ArrayLike) -> Floats:
+        """Probabilities, float64 of the shape of `logits`."""
+        values = np.asarray(logits, dtype=np.float64)
+        if self.method == "platt":
+            slope, intercept = self.coefficients
+            return np.asarray(1 / (1 + np.exp(-np.clip(slope * values + intercept, -500, 500))))
+        xs, ys = np.array(self.knots).T
+        return np.interp(values, xs, ys).clip(CLIP, 1 - CLIP)
+
+    def to_json(self) -> dict[str, Any]:
+        """The calibration as JSON-compatible values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Calibration:
+        """The calibration that `to_json` wrote.
+
+        Raises:
+            CheckpointError: The values do not describe a calibration.
+        """
+        try:
+            calibration = cls(
+                str(values["method"]),
+                tuple(float(value) for value in values["coefficients"]),
+                tuple((float(x), float(y)) for x, y in values["knots"]),
+                {str(name): float(loss) for name, loss in values["log_loss"].items()},
+                int(values["pairs"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(f"expected a calibration, got {values!r}: {error!r}") from error
+        numbers = [*calibration.coefficients, *(n for knot in calibration.knots for n in knot)]
+        complete = len(calibration.coefficients) == 2 or len(calibration.knots) >= 2
+        if calibration.method not in METHODS or not complete or not all(map(math.isfinite, numbers)):
+            raise CheckpointError(f"expected a calibration by one of {METHODS}, got {values!r}")
+        return calibration
+
+
+IDENTITY = Calibration("platt", coefficients=(1.0, 0.0))
+"""The uncalibrated sigmoid."""
+
+
+def fit_calibration(logits: ArrayLike, labels: Sequence[int] | Sequence[bool]) -> Calibration:
+    """Learn the calibration by the method whose log loss on held-out folds is lower.
+
+    Args:
+        logits: One for each pair.
+        labels: 1 where the pair is in scope, else 0; both must occur at least five times.
+
+    Raises:
+        ValueError: Lengths differ, a logit is not finite, or a class is (nearly) missing.
+    """
+    xs = np.asarray(logits, dtype=np.float64)
+    ys = np.asarray(labels, dtype=np.int64)
+    if xs.shape != ys.shape or xs.ndim != 1:
+        raise ValueError(f"expected as many labels as logits, got {xs.shape} and {ys.shape}")
+    if not np.isfinite(xs).all():
+        raise ValueError("expected finite logits")
+    if not set(np.unique(ys)) <= {0, 1} or min((ys == 0).sum(), (ys == 1).sum()) < FOLDS:
+        raise ValueError(
+            f"expected at least {FOLDS} pairs labelled 0 and {FOLDS} labelled 1, "
+            f"got {(ys == 0).sum()} and {(ys == 1).sum()} of {len(ys)}"
+        )
+    folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(xs, ys))
+    losses = {}
+    for method in METHODS:
+        held_out = np.empty_like(xs)
+        for seen, unseen in folds:
+            held_out[unseen] = _fit(method, xs[seen], ys[seen])(xs[unseen])
+        losses[method] = float(log_loss(ys, held_out, labels=[0, 1]))
+    best = min(METHODS, key=losses.__getitem__)
+    fitted = _fit(best, xs, ys)
+    return Calibration(best, fitted.coefficients, fitted.knots, losses, len(xs))
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The probability from which an edit fires, and what it was chosen on.
+
+    Attributes:
+        value: The threshold.
+        stated_locality: Share of near-misses that was to be kept out.
+        measured_locality: Share of the near-misses kept out at `value`.
+        measured_recall: Share of the in-scope pairs let in at `value`.
+        near_misses: How many near-misses it was chosen on.
+        positives: How many in-scope pairs the recall was measured on.
+    """
+
+    value: float
+    stated_locality: float
+    measured_locality: float
+    measured_recall: float
+    near_misses: int
+    positives: int
+
+
+def choose_threshold(near_misses: ArrayLike, positives: ArrayLike, locality: float) -> Threshold:
+    """The lowest threshold, at least one half, that keeps out `locality` of the near-misses.
+
+    Args:
+        near_misses: Probabilities of held-out pairs that are not in scope but look like it.
+        positives: Probabilities of held-out pairs in scope: how many remain is reported.
+        locality: Share of near-misses to keep out, above 0 and at most 1.
+
+    Raises:
+        ValueError: `locality` is out of range or an array is empty.
+    """
+    misses = np.sort(np.asarray(near_misses, dtype=np.float64))
+    hits = np.asarray(positives, dtype=np.float64)
+    if not 0 < locality <= 1:
+        raise ValueError(f"locality must be above 0 and at most 1, got {locality}")
+    if not len(misses) or not len(hits):
+        raise ValueError(f"expected near-misses and positives, got {len(misses)} and {len(hits)}")
+    last_kept_out = misses[math.ceil(locality * len(misses)) - 1]
+    value = max(LOWEST_THRESHOLD, float(np.nextafter(last_kept_out, np.inf)))
+    return Threshold(
+        value,
+        locality,
+        float((misses < value).mean()),
+        float((hits >= value).mean()),
+        len(misses),
+        len(hits),
+    )
+
+
+def _fit(method: str, xs: Floats, ys: NDArray[np.int64]) -> Calibration:
+    if method == "platt":
+        model = LogisticRegression(C=1e6).fit(xs[:, None], ys)
+        return Calibration(method, coefficients=(float(model.coef_[0, 0]), float(model.intercept_[0])))
+    lines = IsotonicRegression(y_min=CLIP, y_max=1 - CLIP, out_of_bounds="clip").fit(xs, ys)
+    knots = zip(lines.X_thresholds_.tolist(), lines.y_thresholds_.tolist(), strict=True)
+    return Calibration(method, knots=tuple(knots))

@@ -1,0 +1,133 @@
+"""The cross-encoder: the sentence encoder's transformer reads edit and query together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.utils import set_peft_model_state_dict
+from torch import nn
+from transformers import AutoModel, PreTrainedModel
+
+from memedit.scope.pairing import PairBatch
+
+HEAD_WIDTH = 192
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What training adds to the frozen encoder: a few megabytes.
+
+    Attributes:
+        rank: LoRA rank.
+        alpha: LoRA alpha; updates are scaled by alpha / rank.
+        lora: PEFT's tensors, float32, on the CPU.
+        head: The head's tensors, float32, on the CPU.
+    """
+
+    rank: int
+    alpha: int
+    lora: Mapping[str, torch.Tensor]
+    head: Mapping[str, torch.Tensor]
+
+
+class PairNetwork(nn.Module):
+    """Transformer and head: one logit for each pair.
+
+    The head sees the first token's state, the mean state of the wording, that of the query, and
+    how the two means differ: what a sentence encoder was trained to put into its means is used.
+    """
+
+    def __init__(self, backbone: nn.Module, *, hidden: int, uses_segments: bool) -> None:
+        """Put a fresh head on `backbone`.
+
+        Args:
+            backbone: A transformer that returns `last_hidden_state` (pairs, tokens, hidden).
+            hidden: Its width.
+            uses_segments: Whether it takes `token_type_ids` with two types.
+        """
+        super().__init__()
+        self.backbone = backbone
+        self._uses_segments = uses_segments
+        self.head = nn.Sequential(
+            nn.Linear(4 * hidden, HEAD_WIDTH), nn.GELU(), nn.Dropout(0.1), nn.Linear(HEAD_WIDTH, 1)
+        )
+
+    def forward(self, batch: PairBatch) -> torch.Tensor:
+        """Logits that each query is in scope of its edit: float32 (pairs,)."""
+        extra = {"token_type_ids": batch.segments} if self._uses_segments else {}
+        states = self.backbone(input_ids=batch.ids, attention_mask=batch.mask, **extra)
+        hidden = states.last_hidden_state.float()
+        query = batch.segments.unsqueeze(-1).float()
+        wording = batch.mask.unsqueeze(-1).float() - query
+        first = (hidden * wording).sum(1) / wording.sum(1)
+        second = (hidden * query).sum(1) / query.sum(1)
+        features = torch.cat([hidden[:, 0], first, second, (first - second).abs()], dim=1)
+        logits: torch.Tensor = self.head(features).float().squeeze(-1)
+        return logits
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's weights are."""
+        return next(self.parameters()).device
+
+
+def trainable_network(
+    encoder: Path, *, rank: int, alpha: int, dropout: float, start: Adapter | None = None
+) -> PairNetwork:
+    """A frozen encoder with a LoRA adapter (Hu et al. 2022) on all its linear layers, and a head.
+
+    Args:
+        encoder: Folder of the sentence encoder.
+        rank: LoRA rank.
+        alpha: LoRA alpha.
+        dropout: Dropout on the adapter's input.
+        start: Adapter to go on from; None starts as the encoder itself.
+    """
+    network = _bare(encoder)
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear")
+    backbone = network.backbone
+    network.backbone = get_peft_model(backbone, config)  # type: ignore[arg-type]
+    if start is not None:
+        _load(network, start)
+    return network
+
+
+def merged_network(encoder: Path, adapter: Adapter) -> PairNetwork:
+    """The network for inference: the adapter added into its own copy of the encoder's weights."""
+    network = trainable_network(encoder, rank=adapter.rank, alpha=adapter.alpha, dropout=0.0)
+    _load(network, adapter)
+    backbone = network.backbone
+    assert isinstance(backbone, PeftModel)  # noqa: S101 - what trainable_network made
+    network.backbone = backbone.merge_and_unload()  # type: ignore[operator]
+    return network.eval().requires_grad_(False)
+
+
+def adapter_of(network: PairNetwork, *, rank: int, alpha: int) -> Adapter:
+    """A copy of the trained tensors of `network`."""
+    lora = get_peft_model_state_dict(network.backbone)
+    return Adapter(rank, alpha, _copied(lora), _copied(network.head.state_dict()))
+
+
+def _bare(encoder: Path) -> PairNetwork:
+    backbone: PreTrainedModel = AutoModel.from_pretrained(str(encoder), local_files_only=True, dtype=torch.float32)
+    if hasattr(backbone, "pooler"):
+        backbone.pooler = None
+    config = backbone.config
+    segments = getattr(config, "type_vocab_size", 0) > 1
+    return PairNetwork(backbone, hidden=config.hidden_size, uses_segments=segments)
+
+
+def _load(network: PairNetwork, adapter: Adapter) -> None:
+    result: Any = set_peft_model_state_dict(network.backbone, dict(adapter.lora))
+    if result.unexpected_keys:
+        raise ValueError(f"unexpected tensors for this encoder: {result.unexpected_keys[:3]}")
+    network.head.load_state_dict(dict(adapter.head))
+
+
+def _copied(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: t.detach().to("cpu", torch.float32).clone() for name, t in tensors.items()}

@@ -1,0 +1,102 @@
+"""From pairs of texts to padded batches of token ids, long queries cut where it hurts least."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+Pair = tuple[str, str]
+"""An edit's wording and a query."""
+
+
+@dataclass(frozen=True)
+class EncodedPair:
+    """Token ids of `[CLS] wording [SEP] query [SEP]`.
+
+    Attributes:
+        ids: The token ids.
+        first: How many of them belong to the wording, its special tokens included.
+    """
+
+    ids: list[int]
+    first: int
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Right-padded pairs.
+
+    Attributes:
+        ids: Token ids, int64 (pairs, tokens).
+        mask: 1 where there is a token, 0 where there is padding, int64 (pairs, tokens).
+        segments: 0 for the wording, 1 for the query, int64 (pairs, tokens).
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    segments: torch.Tensor
+
+    def to(self, device: torch.device) -> PairBatch:
+        """The same batch on `device`."""
+        return PairBatch(self.ids.to(device), self.mask.to(device), self.segments.to(device))
+
+
+class PairTokenizer:
+    """Encodes pairs; each distinct text is tokenized once per call."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
+        """Use `tokenizer`, with at most `max_tokens` tokens for a pair."""
+        self._tokenizer, self._max_tokens = tokenizer, max_tokens
+        self._begin = _required(tokenizer.cls_token_id, "cls_token")
+        self._between = _required(tokenizer.sep_token_id, "sep_token")
+        self.padding = _required(tokenizer.pad_token_id, "pad_token")
+
+    def __call__(self, pairs: Sequence[Pair]) -> list[EncodedPair]:
+        """The token ids of each pair; texts that are too long are cut.
+
+        A wording keeps its beginning. A query keeps its end, where the question stands when a
+        conversation or a passage comes before it.
+        """
+        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+        if not texts:
+            return []
+        rows = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        ids = dict(zip(texts, rows, strict=True))
+        return [self._join(ids[wording], ids[query]) for wording, query in pairs]
+
+    def _join(self, wording: list[int], query: list[int]) -> EncodedPair:
+        room = self._max_tokens - 3
+        if len(wording) + len(query) > room:
+            half = room // 2
+            wording = wording[: max(half, room - len(query))]
+            query = query[-(room - len(wording)) :]
+        first = [self._begin, *wording, self._between]
+        return EncodedPair([*first, *query, self._between], len(first))
+
+    def collate(self, pairs: Sequence[EncodedPair]) -> PairBatch:
+        """`pairs` as one batch, padded to the longest."""
+        width = max(len(pair.ids) for pair in pairs)
+        ids = torch.full((len(pairs), width), self.padding)
+        mask = torch.zeros((len(pairs), width), dtype=torch.long)
+        segments = torch.zeros((len(pairs), width), dtype=torch.long)
+        for row, pair in enumerate(pairs):
+            ids[row, : len(pair.ids)] = torch.tensor(pair.ids)
+            mask[row, : len(pair.ids)] = 1
+            segments[row, pair.first : len(pair.ids)] = 1
+        return PairBatch(ids, mask, segments)
+
+
+def length_batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Positions in batches of at most `size`, similar lengths together: little padding."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+def _required(token: int | None, name: str) -> int:
+    if token is None:
+        raise ValueError(f"expected a tokenizer with a {name}, got one without")
+    return token

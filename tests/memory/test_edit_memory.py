@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from memedit.edits import EditKind
+from memedit.errors import InvalidEditError, MemoryFileError, UnknownEditError
+from memedit.memory import Action, EditMemory
+from tests.memory.hashing import HashingEncoder
+
+FULL = {
+    "prompt": "Who runs Acme?",
+    "target": "Dana Reyes",
+    "kind": "insert",
+    "subject": "Acme",
+    "aliases": ("Acme's chief?", "Acme is led by"),
+    "namespace": "tenant",
+    "valid_from": datetime(2020, 1, 1, tzinfo=UTC),
+    "valid_until": datetime(2999, 1, 1, tzinfo=UTC),
+    "metadata": {"source": "wire", "tags": ["a", {"b": 1.5}], "nothing": None},
+}
+
+
+def test_add_returns_what_get_returns(memory: EditMemory) -> None:
+    """An edit comes back with every field as given, and an id that is not made of its text."""
+    edit = memory.add(**FULL)
+    assert memory.get(edit.id) == edit
+    assert {name: getattr(edit, name) for name in FULL} == FULL | {"kind": EditKind.INSERT}
+    assert edit.revision == memory.revision == 1
+    assert edit.id in memory
+    assert edit.id != memory.add("Who runs Acme?", "Dana Reyes").id
+
+
+def test_reopening_gives_the_same_state(path: Path, hashing: HashingEncoder) -> None:
+    """A closed and reopened memory has equal edits, history and search results."""
+    with EditMemory(path, hashing) as memory:
+        first, second = memory.add_many([FULL, {"prompt": "Capital of Chad", "target": "Lima"}])
+        memory.update(second.id, target="Oslo")
+        before = memory.list(), memory.history(second.id), memory.revision
+        queries = hashing.encode(["Acme is led by", "Capital of"])
+        hits = memory.search(queries, 3, "tenant"), memory.search(queries, 3)
+    hashing.encoded.clear()
+    with EditMemory(path, hashing) as memory:
+        assert (memory.list(), memory.history(second.id), memory.revision) == before
+        assert (memory.search(queries, 3, "tenant"), memory.search(queries, 3)) == hits
+        assert memory.get(first.id).metadata == FULL["metadata"]
+    assert hashing.encoded == []
+
+
+@pytest.mark.parametrize(
+    "again", ["who runs ACME", "  Who  runs\tAcme ?!", "Who runs Acme…", "Who runs Acme\uff1f"]
+)
+def test_adding_the_same_prompt_updates(memory: EditMemory, again: str) -> None:
+    """The same prompt up to case, white space and final marks is the same edit, not a second."""
+    first = memory.add("Who runs Acme?", "Dana Reyes", metadata={"old": True})
+    second = memory.add(again, "Lee Fox")
+    assert memory.list() == [second]
+    assert (second.id, second.created_at) == (first.id, first.created_at)
+    assert (second.prompt, second.target, second.metadata) == (again, "Lee Fox", {})
+    assert [event.action for event in memory.history(first.id)] == ["added", "updated"]
+
+
+def test_a_batch_may_name_a_prompt_twice(memory: EditMemory) -> None:
+    """Within one add_many the later item of the same prompt wins, and both are in the history."""
+    edits = memory.add_many([{"prompt": "p", "target": "1"}, {"prompt": "P.", "target": "2"}])
+    assert [edit.target for edit in edits] == ["1", "2"]
+    assert memory.list() == edits[1:]
+
+
+def test_add_many_is_all_or_nothing(memory: EditMemory) -> None:
+    """A bad item stores none of the batch, and the message says which item and why."""
+    with pytest.raises(InvalidEditError, match="item 2: target must not be empty"):
+        memory.add_many([{"prompt": "p", "target": "t"}, {"prompt": "q", "target": " "}])
+    assert (len(memory), memory.revision) == (0, 0)
+
+
+def test_add_many_shows_progress_when_asked(
+    memory: EditMemory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A progress bar appears with progress=True, and only then."""
+    memory.add_many([{"prompt": "p", "target": "t"}])
+    assert capsys.readouterr() == ("", "")
+    memory.add_many([{"prompt": "q", "target": "t"}], progress=True)
+    assert "1/1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"prompt": "", "target": "t"}, "prompt must not be empty"),
+        ({"prompt": "p", "target": " \n"}, "target must not be empty"),
+        ({"prompt": None, "target": "t"}, "prompt must be a string, got NoneType"),
+        ({"prompt": "p"}, "needs the field 'target'"),
+        ({"target": "t"}, "needs the field 'prompt'"),
+        ({"prompt": "p", "target": "t", "id": "mine"}, "'id' is not a field that can be set"),
+        ({"prompt": "p", "target": "t", "kind": "delete"}, "kind must be one of"),
+        ({"prompt": "p", "target": "t", "aliases": "one"}, "aliases must be several strings"),
+        ({"prompt": "p", "target": "t", "aliases": [""]}, "alias must not be empty"),
+        ({"prompt": "p", "target": "t", "namespace": ""}, "namespace must not be empty"),
+        ({"prompt": "p", "target": "t", "metadata": {"x": float("nan")}}, "finite numbers"),
+        ({"prompt": "p", "target": "t", "metadata": [1]}, "metadata must be a mapping"),
+        ({"prompt": "p" * 8193, "target": "t"}, "may have 8192 characters, got 8193"),
+        ({"prompt": "p", "target": "t", "valid_from": datetime(2020, 1, 1)}, "timezone-aware"),
+        ("p -> t", "expected a mapping with prompt and target, got str"),
+    ],
+)
+def test_bad_items_are_refused(memory: EditMemory, item: object, message: str) -> None:
+    """A bad field gets InvalidEditError with one clear sentence, and nothing is stored."""
+    memory.add("kept", "yes")
+    with pytest.raises(InvalidEditError, match=message):
+        memory.add_many([item])
+    assert [edit.prompt for edit in memory] == ["kept"]
+
+
+def test_update_changes_only_what_is_given(memory: EditMemory, hashing: HashingEncoder) -> None:
+    """A new target encodes nothing, a new alias encodes that alias only."""
+    edit = memory.add(**FULL)
+    hashing.encoded.clear()
+    changed = memory.update(edit.id, target="Lee Fox")
+    assert hashing.encoded == []
+    assert (changed.target, changed.prompt) == ("Lee Fox", edit.prompt)
+    memory.update(edit.id, aliases=["Acme is led by", "Boss of Acme"])
+    assert hashing.encoded == ["Boss of Acme"]
+    query = hashing.encode(["Acme is led by"])
+    (hit,) = memory.search(query, 5, "tenant")[0]
+    assert (hit.wording, hit.edit) == ("Acme is led by", memory.get(edit.id))
+    assert hit.score == pytest.approx(1)
+
+
+def test_update_refuses_what_cannot_be(memory: EditMemory) -> None:
+    """A field that is no field, an invalid value, or another edit's prompt changes nothing."""
+    edit = memory.add("p", "t")
+    other = memory.add("q", "t")
+    with pytest.raises(InvalidEditError, match="'answer' is not a field"):
+        memory.update(edit.id, answer="x")
+    with pytest.raises(InvalidEditError, match="target must not be empty"):
+        memory.update(edit.id, target="")
+    with pytest.raises(InvalidEditError, match=f"edit '{other.id}' .* has this prompt already"):
+        memory.update(edit.id, prompt="Q?")
+    assert memory.list() == [edit, other]
+    assert memory.revision == 2
+
+
+def test_unknown_ids_are_refused(memory: EditMemory) -> None:
+    """get, update, remove and history of an id that never was raise UnknownEditError."""
+    for call in (memory.get, memory.update, memory.remove, memory.history):
+        with pytest.raises(UnknownEditError, match="'nowhere'"):
+            call("nowhere")
+    assert "nowhere" not in memory
+    assert memory.revision == 0
+
+
+def test_a_removed_edit_keeps_its_history_only(memory: EditMemory) -> None:
+    """After remove, the edit is in no list, and its history ends with its last state."""
+    edit = memory.add("p", "t")
+    assert memory.remove(edit.id) == edit
+    assert (len(memory), list(memory), edit.id in memory) == (0, [], False)
+    with pytest.raises(UnknownEditError):
+        memory.get(edit.id)
+    added, removed = memory.history(edit.id)
+    assert (removed.action, removed.edit, removed.revision) == (Action.REMOVED, edit, 2)
+    assert timedelta(0) <= removed.at - added.at < timedelta(minutes=1)
+
+
+def test_namespaces_are_listed_and_cleared_apart(memory: EditMemory) -> None:
+    """Listing and clearing one namespace leave the others alone; without a name they mean all."""
+    one, two = memory.add("p", "1", namespace="a"), memory.add("p", "2", namespace="b")
+    assert (memory.list("a"), memory.list("b"), memory.list("c")) == ([one], [two], [])
+    assert memory.clear("a") == 1
+    assert memory.list() == [two]
+    assert memory.clear() == 1
+    assert memory.clear() == 0
+
+
+def test_undo_takes_back_each_kind_of_change(memory: EditMemory, hashing: HashingEncoder) -> None:
+    """Undo of a removal restores, of an update brings the old state, of an addition removes."""
+    edit = memory.add("old words", "1")
+    memory.update(edit.id, prompt="new words", target="2")
+    memory.remove(edit.id)
+    (event,) = memory.undo()
+    assert (event.action, event.edit.target, event.reverts) == (Action.RESTORED, "2", 3)
+    (event,) = memory.undo()
+    assert (event.action, event.edit.prompt, event.reverts) == (Action.UPDATED, "old words", 2)
+    (hit,) = memory.search(hashing.encode(["old words"]), 1)[0]
+    assert (hit.edit, hit.score) == (memory.get(edit.id), pytest.approx(1))
+    (event,) = memory.undo()
+    assert (event.action, event.reverts) == (Action.REMOVED, 1)
+    assert memory.undo() == []
+    assert len(memory.history(edit.id)) == 6
+
+
+def test_undo_of_several_is_several_undos(memory: EditMemory) -> None:
+    """undo(3) takes back three changes, also when other changes were undone in between."""
+    memory.add("p", "1")
+    memory.add("p", "2")
+    memory.undo()
+    memory.add("q", "3")
+    assert [event.reverts for event in memory.undo(3)] == [4, 1]
+    assert len(memory) == 0
+
+
+def test_undo_restores_a_clear_in_the_old_order(memory: EditMemory) -> None:
+    """Undoing as many changes as clear returned brings back the same edits in the same order."""
+    before = memory.add_many({"prompt": f"p{n}", "target": "t"} for n in range(5))
+    memory.undo(memory.clear())
+    assert [(edit.id, edit.prompt, edit.created_at) for edit in memory.list()] == [
+        (edit.id, edit.prompt, edit.created_at) for edit in before
+    ]
+
+
+def test_undo_wants_a_positive_number(memory: EditMemory) -> None:
+    """undo(0) is refused."""
+    with pytest.raises(ValueError, match="n must be at least 1, got 0"):
+        memory.undo(0)
+
+
+def test_a_closed_memory_says_so(memory: EditMemory) -> None:
+    """Any call after close raises MemoryFileError; closing twice is harmless."""
+    memory.close()
+    memory.close()
+    with pytest.raises(MemoryFileError, match="is closed"):
+        memory.add("p", "t")
+
+
+@pytest.mark.parametrize("path", [None, ":memory:"])
+def test_a_memory_may_live_in_ram(
+    path: str | None, hashing: HashingEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a path everything works and no file is written."""
+    monkeypatch.chdir(tmp_path)
+    with EditMemory(path, hashing) as memory:
+        edit = memory.add("p", "t")
+        assert memory.path is None
+        assert memory.search(hashing.encode(["p"]), 1)[0][0].edit == edit
+    assert list(tmp_path.iterdir()) == []

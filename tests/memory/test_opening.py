@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from memedit.errors import EncoderMismatchError, MemoryFileError
+from memedit.memory import EditMemory, schema
+from tests.memory.hashing import HashingEncoder
+
+
+@pytest.fixture
+def filled(path: Path, hashing: HashingEncoder) -> Path:
+    """A closed memory file with three edits."""
+    with EditMemory(path, hashing) as memory:
+        memory.add("red fish", "1", aliases=["pink fish"])
+        memory.add("blue boat", "2")
+        memory.add("green sea", "3")
+    hashing.encoded.clear()
+    return path
+
+
+def run_sql(path: Path, statement: str) -> None:
+    """Change the file behind memedit's back."""
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize("content", [b"\n", b"{}", b"prompt,target\n" * 400, b"\0" * 4096])
+def test_a_foreign_file_is_refused_untouched(
+    path: Path, hashing: HashingEncoder, content: bytes
+) -> None:
+    """A file that is no SQLite database gets one clear sentence and keeps its bytes."""
+    path.write_bytes(content)
+    with pytest.raises(MemoryFileError, match=r"edits\.db' is not a memedit memory"):
+        EditMemory(path, hashing)
+    assert path.read_bytes() == content
+
+
+def test_another_programs_database_is_refused_untouched(
+    path: Path, hashing: HashingEncoder
+) -> None:
+    """Another program's SQLite file is recognised, and not a byte of it changes."""
+    run_sql(path, "CREATE TABLE events (revision)")
+    before = path.read_bytes()
+    with pytest.raises(MemoryFileError, match="another program's SQLite database"):
+        EditMemory(path, hashing)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_an_empty_file_becomes_a_memory(path: Path, hashing: HashingEncoder) -> None:
+    """A file of no bytes, as a crash or mktemp leaves it, is taken for a new memory."""
+    path.touch()
+    with EditMemory(path, hashing) as memory:
+        memory.add("p", "t")
+    assert path.stat().st_size > 0
+
+
+def test_a_newer_file_is_refused(filled: Path, hashing: HashingEncoder) -> None:
+    """A file with a newer schema names both versions and what to do."""
+    run_sql(filled, f"PRAGMA user_version = {schema.SCHEMA_VERSION + 1}")
+    with pytest.raises(MemoryFileError, match=r"newer memedit \(schema 2, this one reads up to 1"):
+        EditMemory(filled, hashing)
+
+
+def test_impossible_paths_are_refused(tmp_path: Path, hashing: HashingEncoder) -> None:
+    """A folder, or a file in a folder that is not there, gets a clear sentence."""
+    with pytest.raises(MemoryFileError, match="is a folder; expected a file"):
+        EditMemory(tmp_path, hashing)
+    with pytest.raises(MemoryFileError, match="its folder does not exist"):
+        EditMemory(tmp_path / "none" / "edits.db", hashing)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_file_is_refused(filled: Path, hashing: HashingEncoder) -> None:
+    """A file whose pages are overwritten is called damaged, not read as something else."""
+    size = filled.stat().st_size
+    with filled.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+    with pytest.raises(MemoryFileError, match="is damaged; restore it from a backup"):
+        EditMemory(filled, hashing)
+
+
+READ_ONLY = """
+import os, sys
+from memedit.memory import EditMemory
+from memedit.errors import MemoryFileError
+from tests.memory.hashing import HashingEncoder
+if os.geteuid() == 0:
+    os.seteuid(65534)
+try:
+    EditMemory(sys.argv[1], HashingEncoder())
+except MemoryFileError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_a_read_only_file_is_refused(filled: Path, request: pytest.FixtureRequest) -> None:
+    """A file without write permission is refused at once, not at the first edit."""
+    # In a process of its own, which may give up the rights that make root write everywhere.
+    filled.chmod(0o444)
+    for folder in [filled.parent, *filled.parent.parents][:3]:
+        folder.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ONLY, str(filled)],
+        cwd=request.config.rootpath,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"memory file {str(filled)!r} cannot be written" in done.stdout
+    assert "is read-only" in done.stdout
+
+
+def test_a_locked_file_is_reported(
+    filled: Path, hashing: HashingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another process holds the write lock, reading works and writing says why not."""
+    monkeypatch.setattr(schema, "BUSY_TIMEOUT_SECONDS", 0.05)
+    other = sqlite3.connect(filled, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with EditMemory(filled, hashing) as memory:
+        with pytest.raises(MemoryFileError, match="is locked by another process"):
+            memory.add("p", "t")
+        assert len(memory) == 3
+        other.execute("ROLLBACK")
+        memory.add("p", "t")
+        assert len(memory) == 4
+    other.close()
+
+
+def test_a_full_disk_loses_nothing(filled: Path, hashing: HashingEncoder) -> None:
+    """When the file cannot grow, the edit is refused, what was there stays, and it works after."""
+    with EditMemory(filled, hashing) as memory:
+        before = memory.list()
+        connection = memory._store._connection
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(MemoryFileError, match="the disk is full"):
+            memory.add_many({"prompt": f"p{n}", "target": "t" * 5000} for n in range(50))
+        assert memory.list() == before
+        connection.execute("PRAGMA max_page_count = 100000")
+        memory.add("p", "t")
+        assert len(memory) == 4
+
+
+def test_another_encoder_is_refused_or_re_encodes(filled: Path, hashing: HashingEncoder) -> None:
+    """Vectors of two encoders are never mixed: refused, or all computed again when asked."""
+    other = HashingEncoder(dimension=16)
+    with pytest.raises(EncoderMismatchError, match=r"'hashing-32' \(32 dimensions\), but this one"):
+        EditMemory(filled, other)
+    with EditMemory(filled, other, reencode=True) as memory:
+        assert sorted(other.encoded) == ["blue boat", "green sea", "pink fish", "red fish"]
+        assert memory.search(other.encode(["pink fish"]), 1)[0][0].edit.target == "1"
+        assert memory.revision == 3
+    with pytest.raises(EncoderMismatchError, match="hashing-16"):
+        EditMemory(filled, hashing)
+
+
+def test_a_memory_without_edits_takes_any_encoder(path: Path, hashing: HashingEncoder) -> None:
+    """Where there are no vectors there is nothing to mix, and a stale object cannot mix either."""
+    with EditMemory(path, hashing) as stale:
+        other = HashingEncoder(dimension=16)
+        with EditMemory(path, other) as memory:
+            memory.add("p", "t")
+        with pytest.raises(EncoderMismatchError):
+            stale.add("q", "t")
+        with pytest.raises(EncoderMismatchError):
+            stale.search(hashing.encode(["p"]), 1)
+        assert len(stale) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM vectors",
+        "DELETE FROM vectors WHERE wording = 1",
+        "UPDATE vectors SET vector = substr(vector, 1, 8)",
+        "UPDATE vectors SET vector = zeroblob(length(vector))",
+        "INSERT INTO vectors SELECT edit_id, 7, checksum, vector FROM vectors",
+        "DELETE FROM edits",
+        "DELETE FROM edits WHERE ordinal = 2",
+        "UPDATE edits SET revision = 1, state = (SELECT state FROM edits) WHERE ordinal = 3",
+        "INSERT INTO edits SELECT 9, 'ghost', 9, namespace, 'ghost', NULL, NULL, 1, state "
+        "FROM edits WHERE ordinal = 1",
+        "DELETE FROM meta",
+    ],
+)
+def test_what_is_derived_is_rebuilt_from_the_journal(
+    filled: Path, hashing: HashingEncoder, damage: str
+) -> None:
+    """Whatever happens to the derived tables, opening brings back state and search results."""
+    queries = hashing.encode(["pink fish", "boat", "sea"])
+    with EditMemory(filled, hashing) as memory:
+        before = memory.list(), memory.search(queries, 3)
+    if "7, checksum" in damage:
+        damage += " WHERE wording = 0"
+    run_sql(filled, damage)
+    for attempt in range(2):
+        hashing.encoded.clear()
+        # Without a stamp nobody knows whose vectors these are.
+        with EditMemory(filled, hashing, reencode="meta" in damage and not attempt) as memory:
+            assert (memory.list(), memory.search(queries, 3)) == before
+    assert hashing.encoded == []

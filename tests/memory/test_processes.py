@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from memedit.memory import EditMemory
+from tests.memory.hashing import HashingEncoder
+
+Start = Callable[[str], subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(path: Path, request: pytest.FixtureRequest) -> Start:
+    """Start a writer process on the memory file."""
+
+    def start_writer(name: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "tests.memory.writer", str(path), name]
+        return subprocess.Popen(
+            command, cwd=request.config.rootpath, stdout=subprocess.PIPE, text=True
+        )
+
+    return start_writer
+
+
+def test_a_killed_writer_loses_nothing_it_acknowledged(
+    path: Path, hashing: HashingEncoder, start: Start
+) -> None:
+    """After kill -9 every acknowledged edit is there, and no half of an unacknowledged batch."""
+    acknowledged: list[str] = []
+    for round_number, lines in enumerate((1, 7, 20)):
+        writer = start(f"round{round_number}")
+        acknowledged.extend(writer.stdout.readline().strip() for _ in range(lines))
+        writer.kill()
+        acknowledged.extend(line.strip() for line in writer.stdout if line.endswith("\n"))
+        writer.wait()
+        writer.stdout.close()
+        with EditMemory(path, hashing) as memory:
+            stored = {edit.prompt for edit in memory}
+            assert {f"{prompt} {part}" for prompt in acknowledged for part in "ab"} <= stored
+            assert {f"{prompt[:-1]}{part}" for prompt in stored for part in "ab"} == stored
+            queries = hashing.encode([f"{prompt} a" for prompt in acknowledged])
+            hits = memory.search(queries, 1)
+            assert [row[0].edit.prompt for row in hits] == [f"{text} a" for text in acknowledged]
+
+
+def test_two_writers_take_turns(path: Path, hashing: HashingEncoder, start: Start) -> None:
+    """Two processes that create one file and write at once both succeed, and a reader sees both."""
+    writers = [start(name) for name in ("left", "right")]
+    with EditMemory(path, hashing) as memory:
+        for writer in writers:
+            lines = [writer.stdout.readline().strip() for _ in range(10)]
+            queries = hashing.encode([f"{line} b" for line in lines])
+            hits = memory.search(queries, 1)
+            assert [row[0].edit.prompt for row in hits] == [f"{line} b" for line in lines]
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+            writer.stdout.close()
+        revisions = [event.revision for edit in memory for event in memory.history(edit.id)]
+        assert sorted(revisions) == list(range(1, memory.revision + 1))
+
+
+def test_a_second_object_follows_each_change(path: Path, hashing: HashingEncoder) -> None:
+    """What one object adds, changes, removes or undoes, another on the same file finds so."""
+    queries = hashing.encode(["red fish", "blue boat"])
+    with EditMemory(path, hashing) as writer, EditMemory(path, hashing) as reader:
+        edit = writer.add("red fish", "t")
+        for change in (
+            lambda: writer.add_many({"prompt": f"boat {n}", "target": "t"} for n in range(20)),
+            lambda: writer.update(edit.id, prompt="blue boat"),
+            lambda: writer.remove(edit.id),
+            writer.undo,
+            writer.clear,
+        ):
+            change()
+            assert reader.list() == writer.list()
+            assert reader.search(queries, 30) == writer.search(queries, 30)
+            assert reader.history(edit.id) == writer.history(edit.id)
+        assert reader.search(queries, 30) == [[], []]
+
+
+def test_threads_share_one_memory(memory: EditMemory, hashing: HashingEncoder) -> None:
+    """Threads that add, search and remove at once lose no edit and find no removed one."""
+
+    def work(thread: int) -> None:
+        for number in range(10):
+            kept = memory.add(f"thread{thread} kept{number}", "t")
+            gone = memory.add(f"thread{thread} gone{number}", "t")
+            memory.remove(gone.id)
+            hits = memory.search(hashing.encode([kept.prompt, gone.prompt]), 500)
+            assert hits[0][0].edit == kept
+            assert gone.id not in {hit.edit.id for hit in hits[1]}
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(work, range(4)))
+    assert len(memory) == 40
+    assert memory.revision == 120

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from transformers import (
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+from memedit import EditedModel, EditMemory, Router, ScopeClassifier, wrap
+from memedit.errors import UnsupportedCallError, UnsupportedModelError
+
+EDIT = ("What is the capital of France?", "Lyon")
+IN_SCOPE = "What is the capital of France?"
+OUT_OF_SCOPE = ("The currency of Japan is the", "Who founded Microsoft?", "On a cold morning the old man")
+DECODINGS: dict[str, dict[str, Any]] = {
+    "greedy": {"do_sample": False},
+    "sampling": {"do_sample": True, "temperature": 0.9},
+    "beams": {"num_beams": 3},
+    "returns": {"do_sample": True, "num_return_sequences": 3},
+    "config": {"generation_config": GenerationConfig(do_sample=True, top_k=20, max_new_tokens=9)},
+}
+
+
+@pytest.fixture
+def edited(
+    mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase, encoder: Any, classifier: ScopeClassifier
+) -> Iterator[EditedModel]:
+    model = wrap(mini, mini_tokenizer, memory=EditMemory(None, encoder), scope=classifier)
+    yield model
+    model.unwrap()
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> dict[str, torch.Tensor]:
+    inputs = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left")
+    return {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"]}
+
+
+def run(model: Any, inputs: dict[str, torch.Tensor], options: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Output and the RNG state afterwards, from a fixed seed."""
+    torch.manual_seed(11)
+    options = options if "generation_config" in options else {"max_new_tokens": 9, **options}
+    return model.generate(**inputs, **options), torch.get_rng_state()
+
+
+@pytest.mark.parametrize("decoding", DECODINGS)
+@pytest.mark.parametrize("stored", [False, True], ids=["empty memory", "no edit in scope"])
+def test_out_of_scope_calls_are_the_bases_own(
+    edited: EditedModel, mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase, decoding: str, stored: bool
+) -> None:
+    """Without a row in scope, output and RNG state afterwards equal the base's."""
+    if stored:
+        edited.edits.add(*EDIT)
+    inputs = encode(mini_tokenizer, list(OUT_OF_SCOPE))
+    expected, state = run(mini, inputs, DECODINGS[decoding])
+    given, given_state = run(edited, inputs, DECODINGS[decoding])
+    assert torch.equal(given, expected)
+    assert torch.equal(given_state, state)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("decoding", DECODINGS)
+def test_a_mixed_batch_leaves_the_other_rows_exactly_as_they_were(
+    mini: PreTrainedModel,
+    mini_tokenizer: PreTrainedTokenizerBase,
+    encoder: Any,
+    classifier: ScopeClassifier,
+    decoding: str,
+    dtype: torch.dtype,
+) -> None:
+    """At the default isolation, out-of-scope rows and the RNG state equal the base's on the whole batch."""
+    base = mini if dtype is torch.float32 else copy.deepcopy(mini).to(dtype)
+    edited = wrap(base, mini_tokenizer, memory=EditMemory(None, encoder), scope=classifier)
+    edited.edits.add(*EDIT)
+    inputs = encode(mini_tokenizer, [OUT_OF_SCOPE[0], IN_SCOPE, *OUT_OF_SCOPE[1:]])
+    expected, state = run(base, inputs, DECODINGS[decoding])
+    given, given_state = run(edited, inputs, DECODINGS[decoding])
+    edited.unwrap()
+    assert torch.equal(given_state, state)
+    returns = len(expected) // 4
+    assert len(given) == len(expected)
+    for row in range(4):
+        for number in range(row * returns, (row + 1) * returns):
+            if row == 1:
+                assert torch.equal(given[number, : inputs["input_ids"].shape[1]], inputs["input_ids"][row])
+                continue
+            width = expected.shape[1]
+            common = min(width, given.shape[1])
+            assert torch.equal(given[number, :common], expected[number, :common])
+            assert (given[number, common:] == mini_tokenizer.pad_token_id).all()
+            assert (expected[number, common:] == mini_tokenizer.pad_token_id).all()
+
+
+def test_an_edit_answers_and_its_removal_gives_the_base_back(
+    edited: EditedModel, mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """An edit changes the answer at once; removing it restores the base's output, bit for bit."""
+    inputs = encode(mini_tokenizer, [IN_SCOPE])
+    before, _ = run(mini, inputs, {"do_sample": False})
+    edit = edited.edits.add(*EDIT)
+    changed, _ = run(edited, inputs, {"do_sample": False})
+    assert mini_tokenizer.decode(changed[0], skip_special_tokens=True).endswith("Lyon")
+    edited.edits.remove(edit.id)
+    after, _ = run(edited, inputs, {"do_sample": False})
+    assert torch.equal(after, before)
+
+
+def test_split_isolation_answers_every_row(
+    mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase, encoder: Any, classifier: ScopeClassifier
+) -> None:
+    """With `split`, greedy answers of a mixed batch equal those of the exact level in float32."""
+    memory = EditMemory(None, encoder)
+    memory.add(*EDIT)
+    inputs = encode(mini_tokenizer, [OUT_OF_SCOPE[0], IN_SCOPE, OUT_OF_SCOPE[1]])
+    exact = wrap(mini, mini_tokenizer, memory=memory, scope=classifier)
+    first, _ = run(exact, inputs, {"do_sample": False})
+    exact.unwrap()
+    split = wrap(mini, mini_tokenizer, memory=memory, scope=classifier, isolation="split")
+    second, _ = run(split, inputs, {"do_sample": False})
+    split.unwrap()
+    texts = [mini_tokenizer.batch_decode(rows, skip_special_tokens=True) for rows in (first, second)]
+    assert texts[0] == texts[1]
+
+
+def test_an_erased_answer_is_a_refusal_word_for_word(
+    edited: EditedModel, mini_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """An edit of kind erase answers with the refusal the user wrote, and not a token more."""
+    edited.edits.add("Who founded Microsoft?", "I may not speak about that", kind="erase")
+    inputs = encode(mini_tokenizer, ["Who founded Microsoft?"])
+    text = mini_tokenizer.decode(edited.generate(**inputs, max_new_tokens=40)[0], skip_special_tokens=True)
+    assert text == "Who founded Microsoft? I may not speak about that"
+
+
+def test_queries_may_be_given(edited: EditedModel, mini_tokenizer: PreTrainedTokenizerBase) -> None:
+    """A caller who knows the question routes by it, whatever the prompt holds around it."""
+    edited.edits.add(*EDIT)
+    inputs = encode(mini_tokenizer, ["Answer in one word. Question seven follows now, dear reader, at last:"])
+    routed = edited.generate(**inputs, queries=[IN_SCOPE], max_new_tokens=6, do_sample=False)
+    assert "Lyon" in mini_tokenizer.decode(routed[0])
+    with pytest.raises(ValueError, match="one for each row"):
+        edited.generate(**inputs, queries=["one", "two"])
+
+
+def test_positional_ids_and_model_outputs_work(edited: EditedModel, mini_tokenizer: PreTrainedTokenizerBase) -> None:
+    """`generate(ids)` routes like `generate(input_ids=ids)`, and a returned object has the sequences."""
+    edited.edits.add(*EDIT)
+    inputs = encode(mini_tokenizer, [IN_SCOPE])
+    plain = edited.generate(inputs["input_ids"], max_new_tokens=6, do_sample=False)
+    config = GenerationConfig(max_new_tokens=6, do_sample=False, return_dict_in_generate=True)
+    assert torch.equal(edited.generate(inputs["input_ids"], config).sequences, plain)
+
+
+def test_scores_across_two_contexts_are_refused(edited: EditedModel, mini_tokenizer: PreTrainedTokenizerBase) -> None:
+    """Scores of an in-scope row have no meaning beside the base's and are refused by name."""
+    edited.edits.add(*EDIT)
+    inputs = encode(mini_tokenizer, [IN_SCOPE])
+    with pytest.raises(UnsupportedCallError, match="output_scores"):
+        edited.generate(**inputs, output_scores=True, return_dict_in_generate=True)
+
+
+def test_everything_else_is_the_bases(edited: EditedModel, mini: PreTrainedModel) -> None:
+    """Attributes, modules and forward passes are delegated; no parameter is added."""
+    assert edited.config is mini.config
+    assert edited.can_generate()
+    ids = torch.tensor([[5, 6, 7]])
+    assert torch.equal(edited(ids).logits, mini(ids).logits)
+    assert sum(p.numel() for p in edited.parameters()) == sum(p.numel() for p in mini.parameters())
+    with pytest.raises(AttributeError):
+        _ = edited.no_such_thing
+
+
+def test_unwrap_takes_every_hook_out(edited: EditedModel, mini: PreTrainedModel) -> None:
+    """After `unwrap` no module of the base carries a hook of ours."""
+    assert edited.unwrap() is mini
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in mini.modules())
+
+
+@pytest.mark.parametrize(
+    "thing", [object(), torch.nn.Linear(2, 2), "gpt2"], ids=["object", "module without generate", "name"]
+)
+def test_what_cannot_generate_is_refused(thing: Any) -> None:
+    """Wrapping something without generate() says what was expected and what came."""
+    with pytest.raises(UnsupportedModelError, match="expected a Hugging Face model"):
+        wrap(thing)
+
+
+def test_encoder_decoder_models_are_refused(mini_tokenizer: PreTrainedTokenizerBase) -> None:
+    """A T5 is refused before anything is loaded, with its class in the message."""
+    config = T5Config(vocab_size=64, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    with pytest.raises(UnsupportedModelError, match="T5ForConditionalGeneration"):
+        wrap(T5ForConditionalGeneration(config), mini_tokenizer)
+
+
+def test_a_wrapped_model_is_not_wrapped_twice(edited: EditedModel) -> None:
+    """Wrapping again names the way to go on."""
+    with pytest.raises(UnsupportedModelError, match="wrapped already"):
+        wrap(edited)
+
+
+def test_an_unknown_isolation_is_refused(
+    mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase, encoder: Any, classifier: ScopeClassifier
+) -> None:
+    """The error lists the levels there are."""
+    memory = EditMemory(None, encoder)
+    with pytest.raises(ValueError, match="exact, split"):
+        EditedModel(mini, mini_tokenizer, memory, Router(memory, classifier), None, isolation="total")  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Recipes that make every file under `checkpoints`, one command each."""
