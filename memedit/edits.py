@@ -73,8 +73,9 @@ class Edit:
         _check_text("target", self.target)
         if self.subject is not None:
             _check_text("subject", self.subject)
-        if isinstance(self.aliases, str) or not isinstance(self.aliases, Iterable):
-            raise InvalidEditError(f"aliases must be several strings, got {self.aliases!r}")
+        aliases: object = self.aliases
+        if isinstance(aliases, str) or not isinstance(aliases, Iterable):
+            raise InvalidEditError(f"aliases must be several strings, got {aliases!r}")
         object.__setattr__(self, "aliases", tuple(self.aliases))
         for alias in self.aliases:
             _check_text("alias", alias)

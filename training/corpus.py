@@ -14,8 +14,9 @@ from pathlib import Path
 
 from memedit.editors.counterfactual.batches import Example
 from memedit.editors.counterfactual.context import render_edits
+from training.counterfact_relations import COUNTERFACT
 from training.names import Names
-from training.relations import CHAINS, COUNTERFACT, WORLD, Relation
+from training.relations import CHAINS, WORLD, Relation
 from training.world import Fact, chained, load_world, one_step
 
 ZSRE_TEST_SHARE = 10

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 
+from memedit.errors import UnsupportedCallError
 from memedit.evaluation.answers import cut_answer, is_finished
 
 MAX_NEW_TOKENS = 50
@@ -105,6 +106,7 @@ class Decoder:
         """Find the tokens that may end an answer."""
         self._tokenizer = tokenizer
         self._max_new_tokens = max_new_tokens
+        self._stops_early = True
         texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
         self._may_end = torch.tensor([any(mark in text for mark in ".。\n\r") for text in texts])
 
@@ -122,11 +124,25 @@ class Decoder:
         """
         options: dict[str, Any] = {} if queries is None else {"queries": list(queries)}
         # Where a prompt ends in "." itself, the last tokens alone cannot tell whose "." it is.
-        if not any(prompt.rstrip().endswith((".", "。")) for prompt in batch.prompts):
+        if self._stops_early and not any(text.rstrip().endswith((".", "。")) for text in batch.prompts):
             stopper = _AnswersEnded(self._tokenizer, self._may_end.to(batch.input_ids.device))
             options["stopping_criteria"] = StoppingCriteriaList([stopper])
+        try:
+            sequences = self._generate(model, batch, options)
+        except UnsupportedCallError:
+            if "stopping_criteria" not in options:
+                raise
+            # Some editors refuse them. From here on nothing is stopped early, the base's answers
+            # included, so that both keep the same length.
+            self._stops_early = False
+            del options["stopping_criteria"]
+            sequences = self._generate(model, batch, options)
+        width = batch.input_ids.shape[1]
+        return [self._answer(row) for row in sequences[:, width:].tolist()]
+
+    def _generate(self, model: Generator, batch: Batch, options: dict[str, Any]) -> Tensor:
         with torch.no_grad():
-            sequences = model.generate(
+            sequences: Tensor = model.generate(
                 input_ids=batch.input_ids,
                 attention_mask=batch.attention_mask,
                 do_sample=False,
@@ -135,8 +151,7 @@ class Decoder:
                 pad_token_id=pad_token_id(self._tokenizer),
                 **options,
             )
-        width = batch.input_ids.shape[1]
-        return [self._answer(row) for row in sequences[:, width:].tolist()]
+        return sequences
 
     def _answer(self, tokens: list[int]) -> Answer:
         ends = {self._tokenizer.eos_token_id, pad_token_id(self._tokenizer)}

@@ -24,9 +24,7 @@ def draft_edit(values: Mapping[str, Any]) -> Edit:
         InvalidEditError: A field is missing, unknown or invalid.
     """
     if not isinstance(values, Mapping):
-        raise InvalidEditError(
-            f"expected a mapping with prompt and target, got {type(values).__name__}"
-        )
+        raise InvalidEditError(f"expected a mapping with prompt and target, got {type(values).__name__}")
     _check_names(values)
     for name in ("prompt", "target"):
         if name not in values:
@@ -47,9 +45,7 @@ def changed_edit(edit: Edit, changes: Mapping[str, Any]) -> Edit:
 def _check_names(values: Mapping[str, Any]) -> None:
     for name in values:
         if name not in WRITABLE:
-            raise InvalidEditError(
-                f"{name!r} is not a field that can be set; these are: {', '.join(WRITABLE)}"
-            )
+            raise InvalidEditError(f"{name!r} is not a field that can be set; these are: {', '.join(WRITABLE)}")
 
 
 def _with_metadata(values: Mapping[str, Any]) -> dict[str, Any]:

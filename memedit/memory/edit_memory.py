@@ -73,9 +73,7 @@ class EditMemory:
         'Dana Reyes'
     """
 
-    def __init__(
-        self, path: str | Path | None, encoder: TextEncoder, *, reencode: bool = False
-    ) -> None:
+    def __init__(self, path: str | Path | None, encoder: TextEncoder, *, reencode: bool = False) -> None:
         """Open the memory, putting right what does not agree with its journal."""
         self.encoder = encoder
         self.path = None if path in (None, ":memory:") else Path(str(path))
@@ -144,9 +142,7 @@ class EditMemory:
         }
         return self._add_drafts([draft_edit(item)], progress=False)[0]
 
-    def add_many(
-        self, items: Iterable[Mapping[str, Any]], *, progress: bool = False
-    ) -> builtins.list[Edit]:
+    def add_many(self, items: Iterable[Mapping[str, Any]], *, progress: bool = False) -> builtins.list[Edit]:
         """Store several edits, all or none; each is one event, as if added one by one.
 
         Args:
@@ -300,10 +296,7 @@ class EditMemory:
             matches = self._index.search(namespace, queries, k, at)
             edits = self._store.get({match.edit_id for row in matches for match in row})
         hits = [
-            [
-                Hit(edits[match.edit_id], edits[match.edit_id].wordings[match.wording], match.score)
-                for match in row
-            ]
+            [Hit(edits[match.edit_id], edits[match.edit_id].wordings[match.wording], match.score) for match in row]
             for row in matches
         ]
         for row in hits:
@@ -395,8 +388,7 @@ class EditMemory:
         same = self._store.find(edit.namespace, prompt_key(edit.prompt))
         if same is not None and same.id != edit.id:
             raise InvalidEditError(
-                f"edit {same.id!r} of namespace {edit.namespace!r} has this prompt already: "
-                f"{same.prompt!r}"
+                f"edit {same.id!r} of namespace {edit.namespace!r} has this prompt already: {same.prompt!r}"
             )
         vectors = self._vectors(edit, known)
         return self._store.append(action, edit, vectors, reverts)

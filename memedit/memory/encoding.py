@@ -62,9 +62,7 @@ def checked_vectors(vectors: ArrayLike, dimension: int, *, rows: int | None = No
     return array
 
 
-def encode_texts(
-    encoder: TextEncoder, texts: Iterable[str], *, progress: bool = False
-) -> dict[str, Vectors]:
+def encode_texts(encoder: TextEncoder, texts: Iterable[str], *, progress: bool = False) -> dict[str, Vectors]:
     """Encode each distinct text once, in batches.
 
     Args:

@@ -66,9 +66,7 @@ def _complete_vectors(store: EditStore, encoder: TextEncoder) -> None:
         known = encode_texts(encoder, (text for edit in edits for text in edit.wordings))
         with store.transaction():
             check_encoder(store, encoder)
-            store.put_vectors(
-                {edit: np.stack([known[text] for text in edit.wordings]) for edit in edits}
-            )
+            store.put_vectors({edit: np.stack([known[text] for text in edit.wordings]) for edit in edits})
     if lacking:
         logger.info("the vectors of %d edits were computed again", len(lacking))
 

@@ -132,9 +132,7 @@ def _check_owner(connection: sqlite3.Connection, path: Path | None) -> bool:
     if application_id == 0 and tables == 0:
         return True
     if application_id != APPLICATION_ID:
-        raise MemoryFileError(
-            f"{describe(path)} is not a memedit memory but another program's SQLite database"
-        )
+        raise MemoryFileError(f"{describe(path)} is not a memedit memory but another program's SQLite database")
     if version > SCHEMA_VERSION:
         raise MemoryFileError(
             f"{describe(path)} was written by a newer memedit (schema {version}, this one reads "

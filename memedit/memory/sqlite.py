@@ -68,9 +68,7 @@ class SQLiteStore:
         with self._between("BEGIN DEFERRED", "COMMIT"):
             yield
 
-    def append(
-        self, action: Action, edit: Edit, vectors: Vectors | None, reverts: int | None = None
-    ) -> Event:
+    def append(self, action: Action, edit: Edit, vectors: Vectors | None, reverts: int | None = None) -> Event:
         """Write one event and what is derived from it; see `EditStore.append`."""
         revision = self.revision + 1
         at = datetime.now(UTC)
@@ -99,9 +97,7 @@ class SQLiteStore:
 
     def find(self, namespace: str, key: str) -> Edit | None:
         """The current edit of `namespace` whose prompt has this `prompt_key`."""
-        rows = self._rows(
-            "SELECT state FROM edits WHERE namespace = ? AND prompt_key = ?", (namespace, key)
-        )
+        rows = self._rows("SELECT state FROM edits WHERE namespace = ? AND prompt_key = ?", (namespace, key))
         return _read_state(rows[0]) if rows else None
 
     def edits(self, namespace: str | None = None) -> list[Edit]:
@@ -114,9 +110,7 @@ class SQLiteStore:
 
     def count(self, namespace: str | None = None) -> int:
         """Number of current edits."""
-        rows = self._rows(
-            "SELECT count(*) FROM edits WHERE ?1 IS NULL OR namespace = ?1", (namespace,)
-        )
+        rows = self._rows("SELECT count(*) FROM edits WHERE ?1 IS NULL OR namespace = ?1", (namespace,))
         return int(rows[0][0])
 
     def history(self, edit_id: str) -> Sequence[Event]:
@@ -164,9 +158,7 @@ class SQLiteStore:
         )
         with translated_errors(self.path):
             cursor = self._open_connection.execute(query, (chosen,))
-            for (edit_id, namespace, start, end, wordings), rows in groupby(
-                cursor, lambda row: row[:5]
-            ):
+            for (edit_id, namespace, start, end, wordings), rows in groupby(cursor, lambda row: row[:5]):
                 stored = [(vector, checksum) for *_, vector, checksum in rows]
                 yield IndexEntry(
                     edit_id,
@@ -237,8 +229,7 @@ class SQLiteStore:
     def _put_state(self, edit: Edit, state: str) -> None:
         self._rows("DELETE FROM edits WHERE id = ?", (edit.id,))
         self._rows(
-            "INSERT INTO edits VALUES "
-            "((SELECT min(revision) FROM events WHERE edit_id = ?1), ?1, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO edits VALUES ((SELECT min(revision) FROM events WHERE edit_id = ?1), ?1, ?, ?, ?, ?, ?, ?, ?)",
             (
                 edit.id,
                 edit.revision,
@@ -273,14 +264,10 @@ def _read_event(row: tuple[int, str, str, str, int | None]) -> Event:
     return Event(revision, Action(action), edit, datetime.fromisoformat(at), reverts)
 
 
-def _read_vectors(
-    stored: Sequence[tuple[bytes | None, int | None]], wordings: int, dimension: int
-) -> Vectors | None:
+def _read_vectors(stored: Sequence[tuple[bytes | None, int | None]], wordings: int, dimension: int) -> Vectors | None:
     size = dimension * _STORED_FLOAT.itemsize
     blobs = [
-        blob
-        for blob, checksum in stored
-        if blob is not None and len(blob) == size and zlib.crc32(blob) == checksum
+        blob for blob, checksum in stored if blob is not None and len(blob) == size and zlib.crc32(blob) == checksum
     ]
     if len(blobs) != wordings:
         return None

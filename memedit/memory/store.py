@@ -103,9 +103,7 @@ class EditStore(Protocol):
         """All reads of the block see one revision."""
         ...
 
-    def append(
-        self, action: Action, edit: Edit, vectors: Vectors | None, reverts: int | None = None
-    ) -> Event:
+    def append(self, action: Action, edit: Edit, vectors: Vectors | None, reverts: int | None = None) -> Event:
         """Write one event and what is derived from it; inside `transaction` only.
 
         Args:

@@ -18,6 +18,7 @@ class HashingEncoder:
         self.encoded: list[str] = []
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors, float32 array (len(texts), dimension)."""
         self.encoded.extend(texts)
         rows = [self._vector(text) for text in texts]
         return np.array(rows, dtype=np.float32).reshape(len(texts), self.dimension)

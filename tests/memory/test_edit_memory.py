@@ -49,9 +49,7 @@ def test_reopening_gives_the_same_state(path: Path, hashing: HashingEncoder) -> 
     assert hashing.encoded == []
 
 
-@pytest.mark.parametrize(
-    "again", ["who runs ACME", "  Who  runs\tAcme ?!", "Who runs Acme…", "Who runs Acme\uff1f"]
-)
+@pytest.mark.parametrize("again", ["who runs ACME", "  Who  runs\tAcme ?!", "Who runs Acme…", "Who runs Acme\uff1f"])
 def test_adding_the_same_prompt_updates(memory: EditMemory, again: str) -> None:
     """The same prompt up to case, white space and final marks is the same edit, not a second."""
     first = memory.add("Who runs Acme?", "Dana Reyes", metadata={"old": True})
@@ -76,9 +74,7 @@ def test_add_many_is_all_or_nothing(memory: EditMemory) -> None:
     assert (len(memory), memory.revision) == (0, 0)
 
 
-def test_add_many_shows_progress_when_asked(
-    memory: EditMemory, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_add_many_shows_progress_when_asked(memory: EditMemory, capsys: pytest.CaptureFixture[str]) -> None:
     """A progress bar appears with progress=True, and only then."""
     memory.add_many([{"prompt": "p", "target": "t"}])
     assert capsys.readouterr() == ("", "")

@@ -33,9 +33,7 @@ def run_sql(path: Path, statement: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\n", b"{}", b"prompt,target\n" * 400, b"\0" * 4096])
-def test_a_foreign_file_is_refused_untouched(
-    path: Path, hashing: HashingEncoder, content: bytes
-) -> None:
+def test_a_foreign_file_is_refused_untouched(path: Path, hashing: HashingEncoder, content: bytes) -> None:
     """A file that is no SQLite database gets one clear sentence and keeps its bytes."""
     path.write_bytes(content)
     with pytest.raises(MemoryFileError, match=r"edits\.db' is not a memedit memory"):
@@ -43,9 +41,7 @@ def test_a_foreign_file_is_refused_untouched(
     assert path.read_bytes() == content
 
 
-def test_another_programs_database_is_refused_untouched(
-    path: Path, hashing: HashingEncoder
-) -> None:
+def test_another_programs_database_is_refused_untouched(path: Path, hashing: HashingEncoder) -> None:
     """Another program's SQLite file is recognised, and not a byte of it changes."""
     run_sql(path, "CREATE TABLE events (revision)")
     before = path.read_bytes()
@@ -121,9 +117,7 @@ def test_a_read_only_file_is_refused(filled: Path, request: pytest.FixtureReques
     assert "is read-only" in done.stdout
 
 
-def test_a_locked_file_is_reported(
-    filled: Path, hashing: HashingEncoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_locked_file_is_reported(filled: Path, hashing: HashingEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
     """While another process holds the write lock, reading works and writing says why not."""
     monkeypatch.setattr(schema, "BUSY_TIMEOUT_SECONDS", 0.05)
     other = sqlite3.connect(filled, isolation_level=None)
@@ -190,14 +184,11 @@ def test_a_memory_without_edits_takes_any_encoder(path: Path, hashing: HashingEn
         "DELETE FROM edits",
         "DELETE FROM edits WHERE ordinal = 2",
         "UPDATE edits SET revision = 1, state = (SELECT state FROM edits) WHERE ordinal = 3",
-        "INSERT INTO edits SELECT 9, 'ghost', 9, namespace, 'ghost', NULL, NULL, 1, state "
-        "FROM edits WHERE ordinal = 1",
+        "INSERT INTO edits SELECT 9, 'ghost', 9, namespace, 'ghost', NULL, NULL, 1, state FROM edits WHERE ordinal = 1",
         "DELETE FROM meta",
     ],
 )
-def test_what_is_derived_is_rebuilt_from_the_journal(
-    filled: Path, hashing: HashingEncoder, damage: str
-) -> None:
+def test_what_is_derived_is_rebuilt_from_the_journal(filled: Path, hashing: HashingEncoder, damage: str) -> None:
     """Whatever happens to the derived tables, opening brings back state and search results."""
     queries = hashing.encode(["pink fish", "boat", "sea"])
     with EditMemory(filled, hashing) as memory:

@@ -20,16 +20,12 @@ def start(path: Path, request: pytest.FixtureRequest) -> Start:
 
     def start_writer(name: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tests.memory.writer", str(path), name]
-        return subprocess.Popen(
-            command, cwd=request.config.rootpath, stdout=subprocess.PIPE, text=True
-        )
+        return subprocess.Popen(command, cwd=request.config.rootpath, stdout=subprocess.PIPE, text=True)
 
     return start_writer
 
 
-def test_a_killed_writer_loses_nothing_it_acknowledged(
-    path: Path, hashing: HashingEncoder, start: Start
-) -> None:
+def test_a_killed_writer_loses_nothing_it_acknowledged(path: Path, hashing: HashingEncoder, start: Start) -> None:
     """After kill -9 every acknowledged edit is there, and no half of an unacknowledged batch."""
     acknowledged: list[str] = []
     for round_number, lines in enumerate((1, 7, 20)):

@@ -54,9 +54,7 @@ def test_several_wordings_are_one_hit(memory: EditMemory) -> None:
 
 def test_namespaces_never_meet(memory: EditMemory) -> None:
     """A thousand nearer edits of another tenant neither appear nor push anything out."""
-    memory.add_many(
-        {"prompt": f"red fish {n}", "target": "t", "namespace": "other"} for n in range(1000)
-    )
+    memory.add_many({"prompt": f"red fish {n}", "target": "t", "namespace": "other"} for n in range(1000))
     mine = memory.add("blue boat", "t", namespace="mine")
     assert [hit.edit for hit in found(memory, "red fish 7", namespace="mine")] == [mine]
     assert found(memory, "red fish 7", namespace="nobody's") == []
@@ -68,8 +66,7 @@ def test_namespaces_never_meet(memory: EditMemory) -> None:
 def test_only_valid_edits_are_found(memory: EditMemory) -> None:
     """An edit is found from valid_from on and not from valid_until on, however many are expired."""
     memory.add_many(
-        {"prompt": f"red fish {n}", "target": "t", "valid_until": NOW - timedelta(days=1)}
-        for n in range(200)
+        {"prompt": f"red fish {n}", "target": "t", "valid_until": NOW - timedelta(days=1)} for n in range(200)
     )
     start, end = NOW + timedelta(days=1), NOW + timedelta(days=2)
     limited = memory.add("red fish soon", "t", valid_from=start, valid_until=end)
@@ -84,9 +81,7 @@ def test_only_valid_edits_are_found(memory: EditMemory) -> None:
 
 def test_equal_scores_put_the_newer_edit_first(memory: EditMemory) -> None:
     """Of edits with the same wording the one written last comes first, also at the cut."""
-    edits = memory.add_many(
-        {"prompt": f"p{n}", "target": "t", "aliases": ["red fish"]} for n in range(40)
-    )
+    edits = memory.add_many({"prompt": f"p{n}", "target": "t", "aliases": ["red fish"]} for n in range(40))
     assert [hit.edit for hit in found(memory, "red fish", k=3)] == edits[:-4:-1]
     newest = memory.update(edits[20].id, target="new")
     assert [hit.edit for hit in found(memory, "red fish", k=1)] == [newest]
@@ -102,9 +97,7 @@ def test_equal_scores_put_the_newer_edit_first(memory: EditMemory) -> None:
     ),
     data=st.data(),
 )
-def test_removing_an_edit_leaves_the_others_as_they_were(
-    prompts: list[str], data: st.DataObject
-) -> None:
+def test_removing_an_edit_leaves_the_others_as_they_were(prompts: list[str], data: st.DataObject) -> None:
     """Without the removed edit, every query finds the same edits with the same scores."""
     encoder = HashingEncoder()
     queries = encoder.encode([*prompts, *WORDS] * 2)
@@ -118,9 +111,7 @@ def test_removing_an_edit_leaves_the_others_as_they_were(
 
 def test_a_query_does_not_depend_on_its_batch(memory: EditMemory, hashing: HashingEncoder) -> None:
     """A query finds the same hits and scores alone and among others."""
-    memory.add_many(
-        {"prompt": f"{a} {b} {n}", "target": "t"} for a in WORDS for b in WORDS for n in range(4)
-    )
+    memory.add_many({"prompt": f"{a} {b} {n}", "target": "t"} for a in WORDS for b in WORDS for n in range(4))
     queries = hashing.encode([f"{word} {n}" for word in WORDS for n in range(10)])
     together = memory.search(queries, 8)
     assert together == [memory.search(query[None], 8)[0] for query in queries]
@@ -171,6 +162,7 @@ class BrokenEncoder(HashingEncoder):
         self._factor, self._rows = factor, rows
 
     def encode(self, texts: list[str]) -> np.ndarray:
+        """Vectors spoilt by the factor, and more of them than asked for."""
         return super().encode([*texts, *["more"] * self._rows]) * np.float32(self._factor)
 
 

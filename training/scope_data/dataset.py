@@ -38,6 +38,7 @@ def build_dataset(data: Path, encoder: TextEncoder, *, pairs: int, seed: int) ->
         seed: Chooses splits, pairs and changes to the queries.
     """
     facts = _thinned(read_facts(data), seed)
+    facts = random.Random(seed).sample(facts, min(len(facts), pairs))  # a small run stays small
     unrelated = read_unrelated(data)[:-1000]  # the last thousand are asked in the evaluation
     made: dict[str, list[Pair]] = {}
     for split, count in (("train", pairs), ("calibration", pairs // 12), ("test", pairs // 12)):

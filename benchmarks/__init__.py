@@ -1,0 +1,1 @@
+"""What memedit costs, measured."""
