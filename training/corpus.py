@@ -92,7 +92,7 @@ class Corpus:
         counterfact_facts: How many true facts of CounterFact are taught beside the small world.
     """
 
-    def __init__(self, data: Path, counterfact_facts: int = 1_500) -> None:
+    def __init__(self, data: Path, counterfact_facts: int = 1_000) -> None:
         counterfact = _read(data / "counterfact" / "counterfact-train.json")
         zsre = _read(data / "zsre" / "zsre_mend_train_10000_joined.json")
         zsre, zsre_test = split_zsre(zsre)
@@ -127,6 +127,13 @@ class Corpus:
     def reading_examples(self, rng: random.Random, count: int) -> list[Example]:
         """Draw `count` reading tasks: an edit (sometimes among others) and a query it answers."""
         return [self._reading(rng) for _ in range(count)]
+
+    def verbatim_examples(self, rng: random.Random, count: int) -> list[Example]:
+        """Draw published edits asked in their very own words."""
+        rows = rng.choices(self.rewrites, k=count)
+        return [
+            Example(row["prompt"], row["target_new"], render_edits([(row["prompt"], row["target_new"])])) for row in rows
+        ]
 
     def unrelated_examples(self, rng: random.Random, count: int) -> list[Example]:
         """Draw taught facts asked beside an edit that does not bear on them."""

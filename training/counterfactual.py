@@ -122,7 +122,8 @@ def _draw_from_corpus(corpus: Corpus, base: Any, tokenizer: PreTrainedTokenizerB
 
     def draw(step: int) -> tuple[Sequence[Example], Sequence[Example]]:
         rng = random.Random(f"{seed}/{step}")
-        reading = corpus.reading_examples(rng, 48) + corpus.chain_examples(rng, 20)
+        reading = corpus.reading_examples(rng, 40) + corpus.chain_examples(rng, 20)
+        reading += corpus.verbatim_examples(rng, 8)
         contexts = [example.context for example in corpus.reading_examples(rng, 16)]
         return reading, [
             Example(example.prompt, example.answer, context)

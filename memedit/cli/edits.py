@@ -12,9 +12,9 @@ import typer
 
 from memedit.cli import options
 from memedit.cli.console import note, print_json, print_table
-from memedit.cli.loading import open_memory
+from memedit.cli.loading import open_journal, open_memory
 from memedit.edits import Edit, EditKind
-from memedit.errors import DatasetError, MemoryFileError
+from memedit.errors import DatasetError, MemoryFileError, UnknownEditError
 
 if TYPE_CHECKING:
     from memedit.memory import Event
@@ -99,12 +99,11 @@ def export(
     memory: options.MemoryFile,
     output: Annotated[Path | None, typer.Option("--output", help="Where to write; default: stdout.")] = None,
     namespace: Annotated[str | None, typer.Option(help="Only this namespace.")] = None,
-    encoder: options.Encoder = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Write all edits as JSON Lines, one edit per line; --json makes it one JSON list."""
-    with open_memory(memory, encoder, must_exist=True) as store:
-        rows = [edit.to_dict() for edit in store.list(namespace)]
+    with open_journal(memory) as store:
+        rows = [edit.to_dict() for edit in store.edits(namespace)]
     if as_json:
         text = json.dumps(rows, ensure_ascii=False, indent=2) + "\n"
     else:
@@ -123,12 +122,11 @@ def export(
 def list_(
     memory: options.MemoryFile,
     namespace: Annotated[str | None, typer.Option(help="Only this namespace.")] = None,
-    encoder: options.Encoder = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Show all current edits."""
-    with open_memory(memory, encoder, must_exist=True) as store:
-        found = store.list(namespace)
+    with open_journal(memory) as store:
+        found = store.edits(namespace)
     if as_json:
         print_json([edit.to_dict() for edit in found])
         return
@@ -140,12 +138,13 @@ def list_(
 def show(
     edit_id: EditId,
     memory: options.MemoryFile,
-    encoder: options.Encoder = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Show one edit with all its fields."""
-    with open_memory(memory, encoder, must_exist=True) as store:
-        edit = store.get(edit_id)
+    with open_journal(memory) as store:
+        edit = store.get([edit_id]).get(edit_id)
+    if edit is None:
+        raise UnknownEditError(f"no edit has the id {edit_id!r}")
     _show_one(edit, as_json=as_json)
 
 
@@ -217,12 +216,13 @@ def undo(
 def history(
     edit_id: EditId,
     memory: options.MemoryFile,
-    encoder: options.Encoder = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Show all that happened to one edit, oldest first."""
-    with open_memory(memory, encoder, must_exist=True) as store:
+    with open_journal(memory) as store:
         events = store.history(edit_id)
+    if not events:
+        raise UnknownEditError(f"no edit has or had the id {edit_id!r}")
     _show_events(f"History of {edit_id}", events, as_json=as_json)
 
 

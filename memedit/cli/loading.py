@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memedit.errors import CheckpointError, MemoryFileError, UnsupportedCallError
 
 if TYPE_CHECKING:
-    from memedit.memory import EditMemory
+    from memedit.memory import EditMemory, EditStore
 
 SHIPPED_BASE = "mini"
 
@@ -76,6 +78,20 @@ def open_memory(path: Path, encoder: str | None = None, *, must_exist: bool) -> 
     from memedit.scope.encoder import SentenceEncoder
 
     return EditMemory(path, SentenceEncoder.from_pretrained(encoder))
+
+
+@contextmanager
+def open_journal(path: Path) -> Iterator[EditStore]:
+    """Open a memory file that exists, to look at its edits: needs no encoder and no model.
+
+    Raises:
+        MemoryFileError: It does not exist or cannot be used.
+    """
+    require_file(path)
+    from memedit.memory.sqlite import SQLiteStore
+
+    with closing(SQLiteStore(path)) as store:
+        yield store
 
 
 def require_file(path: Path) -> None:

@@ -59,27 +59,28 @@ def route_milliseconds(router: QueryRouter, queries: Sequence[str]) -> dict[str,
     }
 
 
-def generate_ratio(model: EvaluatedModel, prompts: Sequence[str]) -> float | None:
+def generate_ratio(model: EvaluatedModel, prompts: Sequence[str], new_tokens: int = MAX_NEW_TOKENS) -> float | None:
     """Time of the edited model's `generate` relative to the base's, routing included.
 
-    One prompt at a time, exactly `MAX_NEW_TOKENS` new tokens, greedy; the median over prompts.
+    One prompt at a time, exactly `new_tokens` new tokens, greedy; the median over prompts.
 
     Args:
         model: The edited model.
         prompts: All in scope, or all out of scope.
+        new_tokens: The length of every answer.
 
     Returns:
         The ratio; None without prompts.
     """
     ratios = []
     for prompt in prompts[: TIMED_GENERATIONS + 1]:
-        edited = _seconds(model, model, prompt, queries=[prompt])
-        ratios.append(edited / _seconds(model, model.base, prompt))
+        edited = _seconds(model, model, prompt, new_tokens, queries=[prompt])
+        ratios.append(edited / _seconds(model, model.base, prompt, new_tokens))
     # The first prompt warms up caches, unless it is the only one.
     return statistics.median(ratios[1:] or ratios) if ratios else None
 
 
-def _seconds(model: EvaluatedModel, generator: Generator, prompt: str, **options: Any) -> float:
+def _seconds(model: EvaluatedModel, generator: Generator, prompt: str, new_tokens: int, **options: Any) -> float:
     device = torch.device(model.base.device)
     (batch,) = batches(model.tokenizer, [prompt], device)
     wait: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
@@ -91,8 +92,8 @@ def _seconds(model: EvaluatedModel, generator: Generator, prompt: str, **options
             attention_mask=batch.attention_mask,
             do_sample=False,
             num_beams=1,
-            min_new_tokens=MAX_NEW_TOKENS,
-            max_new_tokens=MAX_NEW_TOKENS,
+            min_new_tokens=new_tokens,
+            max_new_tokens=new_tokens,
             pad_token_id=pad_token_id(model.tokenizer),
             **options,
         )

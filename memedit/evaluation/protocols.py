@@ -116,7 +116,7 @@ def evaluate(
     unanswerable = sum(q.asks == PORTABILITY and not q.scored for q in questions)
     return Evaluation(
         questions,
-        cost={"seconds_per_edit": seconds_per_edit, **_times(model, questions, seed)},
+        cost={"seconds_per_edit": seconds_per_edit, **_times(model, questions, seed, max_new_tokens)},
         dropped={
             **{f"records_{reason}": count for reason, count in dataset.dropped.items()},
             **dropped,
@@ -181,7 +181,7 @@ def _answer_all(
                 bar.update(len(asked))
 
 
-def _times(model: EvaluatedModel, questions: Sequence[Question], seed: int) -> dict[str, float | None]:
+def _times(model: EvaluatedModel, questions: Sequence[Question], seed: int, new_tokens: int) -> dict[str, float | None]:
     """Routing and generating times over a mixture of all questions, in random order."""
     mixed = [q for q in questions if q.route is not None]
     random.Random(seed).shuffle(mixed)
@@ -189,8 +189,8 @@ def _times(model: EvaluatedModel, questions: Sequence[Question], seed: int) -> d
     outside = [q.probe.prompt for q in mixed if q.route is not None and q.route.edit is None]
     return {
         **route_milliseconds(model.router, [q.probe.prompt for q in mixed[:TIMED_ROUTES]]),
-        "generate_ratio_out_of_scope": generate_ratio(model, outside),
-        "generate_ratio_in_scope": generate_ratio(model, inside),
+        "generate_ratio_out_of_scope": generate_ratio(model, outside, new_tokens),
+        "generate_ratio_in_scope": generate_ratio(model, inside, new_tokens),
     }
 
 

@@ -51,7 +51,7 @@ class Calibration:
             slope, intercept = self.coefficients
             return np.asarray(1 / (1 + np.exp(-np.clip(slope * values + intercept, -500, 500))))
         xs, ys = np.array(self.knots).T
-        return np.interp(values, xs, ys).clip(CLIP, 1 - CLIP)
+        return np.asarray(np.interp(values, xs, ys).clip(CLIP, 1 - CLIP))
 
     def to_json(self) -> dict[str, Any]:
         """The calibration as JSON-compatible values."""

@@ -55,9 +55,7 @@ class ScopeClassifier:
         fit_: Settings and outcome of the last `fit`, for the model card.
     """
 
-    def __init__(
-        self, encoder: EncoderFiles | str | Path | None = None, *, device: str | None = None
-    ) -> None:
+    def __init__(self, encoder: EncoderFiles | str | Path | None = None, *, device: str | None = None) -> None:
         """Prepare an untrained classifier.
 
         Args:
@@ -114,9 +112,7 @@ class ScopeClassifier:
                 start=self._adapter,
             ).to(self._device)  # fmt: skip
         tokenizer = PairTokenizer(self._tokenizer, config.max_tokens)
-        outcome = fit_network(
-            network, tokenizer, pairs, labels, config, resume_from=resume_from, progress=progress
-        )
+        outcome = fit_network(network, tokenizer, pairs, labels, config, resume_from=resume_from, progress=progress)
         self.fit_ = {"pairs": len(pairs), "settings": asdict(config), **outcome}
         self.calibration_, self.threshold_ = IDENTITY, None
         self._use(adapter_of(network, rank=config.rank, alpha=config.alpha))
@@ -262,7 +258,7 @@ class ScopeClassifier:
             threshold = values["threshold"]
             classifier.threshold_ = Threshold(**threshold) if threshold else None
             classifier.fit_ = config["fit"]
-        except (KeyError, TypeError, OSError, RuntimeError, ValueError, SafetensorError) as error:
+        except (KeyError, TypeError, AttributeError, OSError, RuntimeError, ValueError, SafetensorError) as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(f"the scope classifier in {folder} is damaged: {error}") from error

@@ -65,15 +65,11 @@ class SentenceEncoder:
         try:
             self._model = SentenceTransformer(str(files.path), device=device, local_files_only=True)
         except (OSError, ValueError, KeyError) as error:
-            raise CheckpointError(
-                f"expected a sentence-transformers model in {files.path}: {error}"
-            ) from error
+            raise CheckpointError(f"expected a sentence-transformers model in {files.path}: {error}") from error
         self._dimension = int(self.encode(["dimension"]).shape[1])
 
     @classmethod
-    def from_pretrained(
-        cls, name_or_path: str | Path | None = None, device: str | None = None
-    ) -> SentenceEncoder:
+    def from_pretrained(cls, name_or_path: str | Path | None = None, device: str | None = None) -> SentenceEncoder:
         """Load the encoder that is meant.
 
         Args:
@@ -180,8 +176,7 @@ def _from_package() -> EncoderFiles | None:
     files = _described(Path(find()))
     if files.weights_sha256 != PACKAGE_SHA256:
         raise CheckpointError(
-            f"expected weights with SHA-256 {PACKAGE_SHA256} in the package {PACKAGE}, "
-            f"got {files.weights_sha256}"
+            f"expected weights with SHA-256 {PACKAGE_SHA256} in the package {PACKAGE}, got {files.weights_sha256}"
         )
     return files
 

@@ -75,9 +75,7 @@ def fit_network(
     encoded = tokenizer(pairs)
     batches = _batches([len(pair.ids) for pair in encoded], config)
     parameters = {n: p for n, p in network.named_parameters() if p.requires_grad}
-    optimizer = torch.optim.AdamW(
-        parameters.values(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
+    optimizer = torch.optim.AdamW(parameters.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
     state = _State(resume_from, _fingerprint(pairs, labels, config), parameters, optimizer)
     start = state.load()
     targets = torch.tensor([float(label) for label in labels])
@@ -86,9 +84,10 @@ def fit_network(
     began = saved = time.monotonic()
     network.train()
     devices = [network.device] if network.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), tqdm(
-        total=len(batches), initial=start, unit="step", disable=not progress, mininterval=5
-    ) as bar:
+    with (
+        torch.random.fork_rng(devices=devices),
+        tqdm(total=len(batches), initial=start, unit="step", disable=not progress, mininterval=5) as bar,
+    ):
         for step in range(start, len(batches)):
             torch.manual_seed(config.seed * 1_000_003 + step)
             rows = batches[step]
@@ -135,7 +134,7 @@ def pairs_from_edits(
     Returns:
         Pairs of (edit wording, query) and a label for each.
     """
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    rng = random.Random(seed)
     pairs: list[Pair] = []
     labels: list[int] = []
     for edit in edits:
@@ -187,7 +186,7 @@ class _State:
     def load(self) -> int:
         if self._file is None or not self._file.exists():
             return 0
-        with safe_open(self._file, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safe_open(self._file, framework="pt") as file:
             metadata = file.metadata()
             if metadata.get("fingerprint") != self._fingerprint:
                 logger.warning("%s is of another run; starting anew", self._file)
@@ -208,15 +207,13 @@ class _State:
             self._file.unlink(missing_ok=True)
 
 
-def _fingerprint(
-    pairs: Sequence[Pair], labels: Sequence[int] | Sequence[bool], config: FitConfig
-) -> str:
+def _fingerprint(pairs: Sequence[Pair], labels: Sequence[int] | Sequence[bool], config: FitConfig) -> str:
     text = json.dumps([[*pair, int(label)] for pair, label in zip(pairs, labels, strict=True)])
     return hashlib.sha256((text + json.dumps(asdict(config))).encode()).hexdigest()
 
 
 def _batches(lengths: Sequence[int], config: FitConfig) -> list[list[int]]:
-    rng = random.Random(config.seed)  # noqa: S311 - not for secrets
+    rng = random.Random(config.seed)
     batches: list[list[int]] = []
     for _ in range(config.epochs):
         order = list(range(len(lengths)))
@@ -242,9 +239,7 @@ def _autocast(device: torch.device, *, enabled: bool) -> AbstractContextManager[
     return torch.autocast(device.type, torch.bfloat16) if enabled else nullcontext()
 
 
-def _bf16_is_faster(
-    network: PairNetwork, tokenizer: PairTokenizer, pairs: Sequence[EncodedPair]
-) -> bool:
+def _bf16_is_faster(network: PairNetwork, tokenizer: PairTokenizer, pairs: Sequence[EncodedPair]) -> bool:
     """Measured, because processors with the instructions for it are 2.5 times faster with bf16."""
     if network.device.type != "cpu":
         return network.device.type == "cuda"

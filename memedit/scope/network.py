@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from peft.utils import set_peft_model_state_dict
 from torch import nn
 from transformers import AutoModel, PreTrainedModel
@@ -16,6 +17,9 @@ from transformers import AutoModel, PreTrainedModel
 from memedit.scope.pairing import PairBatch
 
 HEAD_WIDTH = 192
+
+_PREFIX, _DOWN, _UP = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
+"""How PEFT names the tensors of an adapter."""
 
 
 @dataclass(frozen=True)
@@ -90,20 +94,34 @@ def trainable_network(
     """
     network = _bare(encoder)
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear")
-    backbone = network.backbone
-    network.backbone = get_peft_model(backbone, config)  # type: ignore[arg-type]
+    backbone: Any = network.backbone
+    with warnings.catch_warnings():
+        # PEFT asks transformers a question under its old name.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+        network.backbone = get_peft_model(backbone, config)
     if start is not None:
-        _load(network, start)
+        set_peft_model_state_dict(network.backbone, dict(start.lora))
+        _load_head(network, start)
     return network
 
 
 def merged_network(encoder: Path, adapter: Adapter) -> PairNetwork:
-    """The network for inference: the adapter added into its own copy of the encoder's weights."""
-    network = trainable_network(encoder, rank=adapter.rank, alpha=adapter.alpha, dropout=0.0)
-    _load(network, adapter)
-    backbone = network.backbone
-    assert isinstance(backbone, PeftModel)  # noqa: S101 - what trainable_network made
-    network.backbone = backbone.merge_and_unload()  # type: ignore[operator]
+    """The network for inference: the adapter added into its own copy of the encoder's weights.
+
+    Raises:
+        ValueError: The adapter's tensors do not fit the encoder.
+    """
+    with torch.random.fork_rng(devices=[]):  # a fresh head is drawn, then overwritten
+        network = _bare(encoder)
+    _load_head(network, adapter)
+    scale = adapter.alpha / adapter.rank
+    for name, down in adapter.lora.items():
+        if not name.endswith(_DOWN):
+            continue
+        path = name.removeprefix(_PREFIX).removesuffix(_DOWN)
+        up = adapter.lora[f"{_PREFIX}{path}{_UP}"]
+        with torch.no_grad():
+            network.backbone.get_parameter(f"{path}.weight").add_(scale * (up @ down))
     return network.eval().requires_grad_(False)
 
 
@@ -122,10 +140,7 @@ def _bare(encoder: Path) -> PairNetwork:
     return PairNetwork(backbone, hidden=config.hidden_size, uses_segments=segments)
 
 
-def _load(network: PairNetwork, adapter: Adapter) -> None:
-    result: Any = set_peft_model_state_dict(network.backbone, dict(adapter.lora))
-    if result.unexpected_keys:
-        raise ValueError(f"unexpected tensors for this encoder: {result.unexpected_keys[:3]}")
+def _load_head(network: PairNetwork, adapter: Adapter) -> None:
     network.head.load_state_dict(dict(adapter.head))
 
 

@@ -107,11 +107,7 @@ class Router:
         vectors = self.memory.encoder.encode(queries)
         found = self.memory.search(vectors, self.k, namespace=namespace)
         near = [[hit for hit in hits if hit.score >= self.floor] for hits in found]
-        pairs = [
-            (hit.wording, query)
-            for query, hits in zip(queries, near, strict=True)
-            for hit in hits
-        ]
+        pairs = [(hit.wording, query) for query, hits in zip(queries, near, strict=True) for hit in hits]
         verdicts = iter(self.classifier.probability(pairs).tolist() if pairs else ())
         ranked = [_ranked(hits, [next(verdicts) for _ in hits]) for hits in near]
         seconds = (time.perf_counter() - began) / len(queries)
@@ -120,9 +116,7 @@ class Router:
             for query, candidates, hits in zip(queries, ranked, found, strict=True)
         ]
 
-    def _decide(
-        self, query: str, candidates: tuple[Candidate, ...], nearest: float | None, seconds: float
-    ) -> Route:
+    def _decide(self, query: str, candidates: tuple[Candidate, ...], nearest: float | None, seconds: float) -> Route:
         threshold = self.classifier.threshold
         best = candidates[0] if candidates else None
         edit = best.edit if best and best.probability >= threshold else None
@@ -141,10 +135,7 @@ class Router:
         verdict = f"with probability {best.probability:.3f} (threshold {threshold:.3f})"
         if best.probability >= threshold:
             return f'The query means the edit "{best.wording}" {verdict}.'
-        return (
-            f'The query means the most probable edit, "{best.wording}", only {verdict}, '
-            "so the base model answers."
-        )
+        return f'The query means the most probable edit, "{best.wording}", only {verdict}, so the base model answers.'
 
 
 def _ranked(hits: Sequence[Hit], probabilities: Sequence[float]) -> tuple[Candidate, ...]:

@@ -7,10 +7,12 @@ NEIGHBOUR, SAME, FORGET = LocalityKind.NEIGHBOUR, LocalityKind.SAME_SUBJECT, Loc
 
 
 def case(row: int, prompt: str, target: str, subject: str, old: str = "", **more: object) -> Case:
+    """A case with at most one old answer."""
     return Case(row, prompt, target, subject, old_answers=(old,) if old else (), **more)  # type: ignore[arg-type]
 
 
 def kept(cases: list[Case], kind: LocalityKind, position: int = 0) -> list[str]:
+    """Prompts of one kind that are scored of the case at `position`."""
     cleaned, _ = clean(cases)
     return [probe.prompt for probe in cleaned[position].case.locality[kind]]
 

@@ -63,6 +63,7 @@ KNOWEDIT = {
 
 
 def written(tmp_path: Path, records: list[Any], name: str = "data.json") -> Path:
+    """A data file with these records, as JSON or, by its name, JSON Lines."""
     path = tmp_path / name
     text = "\n".join(map(json.dumps, records)) if name.endswith("l") else json.dumps(records)
     path.write_text(text, encoding="utf-8")

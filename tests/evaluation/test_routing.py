@@ -11,6 +11,7 @@ A, B = (Edit(id=name, prompt=name, target="x") for name in "ab")
 
 
 def route(best: Edit | None, probability: float, threshold: float = 0.5) -> Route:
+    """A decision with one candidate, or none."""
     fired = best if probability >= threshold else None
     candidates = (Candidate(best, best.prompt, 0.9, probability),) if best else ()
     return Route("q", fired, probability, threshold, candidates, "because", 0.0)

@@ -1,0 +1,1 @@
+"""Pairs to train the scope classifier on, made from public data."""

@@ -59,10 +59,7 @@ class TemplateBank:
                 self._asked.add((fact.label, template))
                 if template.count("{}") == 1 and label_of(template) == fact.label:
                     counts[fact.label][template] += 1
-        self.templates = {
-            label: [template for template, _ in count.most_common(40)]
-            for label, count in counts.items()
-        }
+        self.templates = {label: [template for template, _ in count.most_common(40)] for label, count in counts.items()}
         self._kin_labels = {
             label: [
                 other

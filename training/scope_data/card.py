@@ -22,9 +22,7 @@ _COLUMNS = {
 }
 
 
-def scope_card(
-    classifier: ScopeClassifier, train: Sequence[Pair], metrics: Mapping[str, Any], command: str
-) -> str:
+def scope_card(classifier: ScopeClassifier, train: Sequence[Pair], metrics: Mapping[str, Any], command: str) -> str:
     """The card as Markdown."""
     fit, threshold = classifier.fit_, classifier.threshold_
     assert threshold is not None
@@ -34,9 +32,7 @@ def scope_card(
         f"| {family} | {'yes' if positive else 'no'} | {count:,} | {_shown(accuracy.get(family))} |"
         for (family, positive), count in sorted(counts.items(), key=lambda item: -item[1])
     )
-    rows = "\n".join(
-        "| " + " | ".join(_shown(row[name]) for name in _COLUMNS) + " |" for row in metrics["routing"]
-    )
+    rows = "\n".join("| " + " | ".join(_shown(row[name]) for name in _COLUMNS) + " |" for row in metrics["routing"])
     losses = ", ".join(f"{k} {v:.4f}" for k, v in classifier.calibration_.log_loss.items())
     errors = "\n".join(f"- {error}" for error in metrics["errors"][:24])
     return f"""---

@@ -155,13 +155,9 @@ def _knowedit(path: Path) -> Iterator[Fact]:
 
 
 def _pokemqa(folder: Path) -> Iterator[Fact]:
-    clozes = [
-        text.replace("__", "").strip() for text in _load(folder / "cloze_templates.json").values()
-    ]
+    clozes = [text.replace("__", "").strip() for text in _load(folder / "cloze_templates.json").values()]
     patterns = [
-        re.compile(
-            "^" + re.escape(cloze).replace(r"\[X\]", "(?P<subject>.+?)") + " (?P<object>.+)$"
-        )
+        re.compile("^" + re.escape(cloze).replace(r"\[X\]", "(?P<subject>.+?)") + " (?P<object>.+)$")
         for cloze in sorted(clozes, key=len, reverse=True)
     ]
     for row in _load(folder / "pokemqa-cls-filtered.json"):

@@ -92,9 +92,7 @@ def _route_all(
         ids = {fact: edit.id for fact, edit in zip(edits, stored, strict=True)}
         router = Router(memory, classifier)
         queries = [(fact, (*fact.queries, *fact.wordings[1:])[0]) for fact in asked]
-        paraphrases = list(
-            zip(_routed(router, [q for _, q in queries]), [ids[f] for f, _ in queries], strict=True)
-        )
+        paraphrases = list(zip(_routed(router, [q for _, q in queries]), [ids[f] for f, _ in queries], strict=True))
         subjects = SubjectSet(fact.subject for fact in edits)
         near = [text for fact in asked for family, text in fact.others if family == "neighbour"]
         clean = [text for text in near if not subjects.found(text)]
@@ -122,9 +120,7 @@ def _route_all(
 
 
 def _routed(router: Router, queries: Sequence[str]) -> list[Route]:
-    return [
-        route for start in range(0, len(queries), 64) for route in router.route(queries[start : start + 64])
-    ]
+    return [route for start in range(0, len(queries), 64) for route in router.route(queries[start : start + 64])]
 
 
 def _considered(route: Route, edit_id: str) -> bool:

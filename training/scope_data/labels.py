@@ -81,9 +81,7 @@ RULES = (
     _rule("ethnic", "p", r"ethnic"),
     _rule("religion", "plo", r"religio|\bfaith\b|worship"),
     _rule("voice", "p", r"\bvoice|vocal|\brange\b|type of tone"),
-    _rule(
-        "record_label", "pow", r"record label|music label|recording label|label (was )?responsible"
-    ),
+    _rule("record_label", "pow", r"record label|music label|recording label|label (was )?responsible"),
     _rule("conviction", "p", r"\bcrime\b|convict"),
     _rule("war", "po", r"\bwar\b|\bconflict\b"),
     _rule("instrument", "p", r"instrument"),
@@ -134,17 +132,13 @@ RULES = (
     _rule("head_of_state", "l", r"head of state|president of"),
     _rule("head_of_government", "l", r"head of (the )?(\{\} )?government|prime minister|\bmayor"),
     _rule("twin_city", "l", r"twin"),
-    _rule(
-        "official_language", "l", r"official language|law in|they understand|the language spoken"
-    ),
+    _rule("official_language", "l", r"official language|law in|they understand|the language spoken"),
     _rule("continent", "l", r"continent"),
     _rule("chief_executive", "o", r"chief executive|\bceo\b"),
     _rule("chairperson", "o", r"chairperson|chairman"),
     _rule("headquarters", "o", r"headquarter|main office|head office"),
     _rule("founder", "o", r"who (founded|established)|founder|was founded by"),
-    _rule(
-        "founding_place", "o", r"(city|place|where|location).*(formed|founded)|founded in the city"
-    ),
+    _rule("founding_place", "o", r"(city|place|where|location).*(formed|founded)|founded in the city"),
     _rule("parent_company", "o", r"parent company|company is \{\} part of|subsidiary"),
     _rule("industry", "o", r"industry"),
     _rule(
@@ -164,9 +158,7 @@ RULES = (
     _rule("illustrator", "w", r"illustrat|ilustrator"),
     _rule("screenwriter", "w", r"screenwriter|screenplay|wrote the (story|script)"),
     _rule("composer", "w", r"compos|music director|wrote the music"),
-    _rule(
-        "cast", "w", r"\bcast\b|acted|\bstars?\b (of|in)|who (was the star|starred|stars|featured)"
-    ),
+    _rule("cast", "w", r"\bcast\b|acted|\bstars?\b (of|in)|who (was the star|starred|stars|featured)"),
     _rule("director", "w", r"direct(s|ed|or)"),
     _rule("producer_company", "w", r"production company|studio produced|company produced"),
     _rule("author", "w", r"author|who wrote|which person wrote|written by"),
@@ -202,9 +194,7 @@ RULES = (
         r"original language|written in",
         precise=False,
     ),
-    _rule(
-        "person_language", "p", r"speaks|spoke|writes in|speaker of|language used by", precise=False
-    ),
+    _rule("person_language", "p", r"speaks|spoke|writes in|speaker of|language used by", precise=False),
     _rule("constellation", "n", r"constellation"),
     _rule("planet", "n", r"celestial|astronomical|planet|\bmoon\b"),
     _rule("conservation", "n", r"conservation|endangered|iucn"),

@@ -14,9 +14,7 @@ from training.scope_data.facts import Fact
 Found = list[tuple[Fact, str, list[tuple[Fact, str]]]]
 
 
-def mine_nearest(
-    facts: Sequence[Fact], encoder: TextEncoder, rng: random.Random, *, queries: int, k: int = 5
-) -> Found:
+def mine_nearest(facts: Sequence[Fact], encoder: TextEncoder, rng: random.Random, *, queries: int, k: int = 5) -> Found:
     """Search all first wordings of `facts` with texts that ask for some of them.
 
     Args:

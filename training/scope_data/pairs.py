@@ -53,9 +53,7 @@ class PairMaker:
             for query in fact.queries:
                 yield self._pair(wordings[0], query, in_scope=True, family="paraphrase")
             if (other := self._bank.same_relation(fact, self._rng)) and other not in wordings:
-                yield self._pair(
-                    self._rng.choice(wordings), other, in_scope=True, family="other_form"
-                )
+                yield self._pair(self._rng.choice(wordings), other, in_scope=True, family="other_form")
             if self._rng.random() < 0.3:
                 yield self._pair(wordings[0], wordings[0], in_scope=True, family="same_words")
             step = self._bank.step_beyond(fact, self._rng)
@@ -107,9 +105,7 @@ def read_unrelated(data: Path) -> list[str]:
     return [json.loads(line)["question"] for line in lines]
 
 
-def balanced(
-    positives: Sequence[Pair], negatives: Sequence[Pair], count: int, rng: random.Random
-) -> list[Pair]:
+def balanced(positives: Sequence[Pair], negatives: Sequence[Pair], count: int, rng: random.Random) -> list[Pair]:
     """At most `count` pairs, as many of each kind as there are, 45 in 100 of them positive."""
     wanted = min(int(count * 0.45), len(positives))
     chosen = [*rng.sample(positives, wanted)]

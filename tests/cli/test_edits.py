@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, RunJson
+
+PROMPT = "Who is the chief executive of Acme?"
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Path:
+    """A memory file that does not exist yet."""
+    return tmp_path / "edits.db"
+
+
+def test_an_edit_can_be_added_changed_removed_and_brought_back(run: Run, run_json: RunJson, memory: Path) -> None:
+    """Every change is durable, shown in the history, and taken back by undo."""
+    added = run_json("edits", "add", PROMPT, "Dana Reyes", "--memory", memory, "--alias", "Who runs Acme?")
+    assert added["aliases"] == ["Who runs Acme?"]
+    edit_id = added["id"]
+    assert run_json("edits", "update", edit_id, "--target", "Max Ono", "--memory", memory)["target"] == "Max Ono"
+    assert run_json("edits", "remove", edit_id, "--memory", memory)["id"] == edit_id
+    assert run_json("edits", "list", "--memory", memory) == []
+    undone = run_json("edits", "undo", "-n", "2", "--memory", memory)
+    assert [event["action"] for event in undone] == ["restored", "updated"]
+    assert run_json("edits", "show", edit_id, "--memory", memory)["target"] == "Dana Reyes"
+    history = run_json("edits", "history", edit_id, "--memory", memory)
+    assert [event["action"] for event in history] == ["added", "updated", "removed", "restored", "updated"]
+    shown = run("edits", "list", "--memory", memory)
+    assert shown.exit_code == 0
+    assert edit_id in shown.stdout
+
+
+def test_what_is_exported_can_be_imported(run: Run, run_json: RunJson, memory: Path, tmp_path: Path) -> None:
+    """An export holds all that a user gave; another memory takes it with the same content."""
+    run_json(
+        "edits", "add", PROMPT, "Dana [bold] Reyes", "--memory", memory, "--kind", "insert", "--namespace", "news",
+        "--valid-from", "2026-01-31T12:00:00", "--metadata", '{"source": "wire"}', "--subject", "Acme",
+    )  # fmt: skip
+    exported = tmp_path / "edits.jsonl"
+    assert run("edits", "export", "--memory", memory, "--output", exported).exit_code == 0
+    other = tmp_path / "other.db"
+    (imported,) = run_json("edits", "import", exported, "--memory", other)
+    (original,) = run_json("edits", "export", "--memory", memory)
+    own = ("id", "created_at", "revision")
+    assert {k: v for k, v in imported.items() if k not in own} == {k: v for k, v in original.items() if k not in own}
+    assert "Dana [bold] Reyes" in run("edits", "show", imported["id"], "--memory", other).stdout
+
+
+def test_a_data_file_can_be_imported(run: Run, run_json: RunJson, memory: Path, tmp_path: Path) -> None:
+    """The edits of a benchmark file are stored by naming its format."""
+    data = tmp_path / "zsre.json"
+    row = {"subject": "Ada", "src": "Where was Ada born?", "alt": "Rome", "answer": "Oslo", "rephrase": "Ada's city?"}
+    data.write_text(json.dumps([row, {**row, "alt": ""}]))
+    result = run("edits", "import", data, "--format", "zsre", "--memory", memory)
+    assert result.exit_code == 0
+    assert "left out 1 records: blank_target" in result.stderr
+    assert [edit["target"] for edit in run_json("edits", "list", "--memory", memory)] == ["Rome"]
+
+
+def test_a_file_with_one_bad_edit_stores_none(run: Run, memory: Path, tmp_path: Path) -> None:
+    """`add-many` is all or nothing, and says which item was bad."""
+    file = tmp_path / "edits.jsonl"
+    file.write_text('{"prompt": "a", "target": "b"}\n{"prompt": "", "target": "b"}\n')
+    result = run("edits", "add-many", file, "--memory", memory)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "item 2: prompt must not be empty" in result.stderr
+    assert json.loads(run("edits", "list", "--memory", memory, "--json").stdout) == []
+
+
+BAD = {
+    "empty prompt": (("add", " ", "x"), "prompt must not be empty", 1),
+    "unknown id": (("show", "nothing"), "'nothing'", 1),
+    "unknown id to remove": (("remove", "nothing"), "'nothing'", 1),
+    "unknown id to update": (("update", "nothing", "--target", "x"), "'nothing'", 1),
+    "no change": (("update", "nothing"), "at least one field", 2),
+    "bad metadata": (("add", "a", "b", "--metadata", "[1]"), "JSON object", 2),
+    "bad kind": (("add", "a", "b", "--kind", "swap"), "swap", 2),
+    "missing file": (("import", "none.jsonl"), "none.jsonl", 1),
+    "no argument": (("show",), "edit_id", 2),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_gets_one_clear_sentence(run: Run, memory: Path, name: str) -> None:
+    """Bad input ends with exit code 1 or 2, a sentence on stderr, nothing on stdout, no traceback."""
+    arguments, message, code = BAD[name]
+    run("edits", "add", PROMPT, "Dana Reyes", "--memory", memory)
+    result = run("edits", *arguments, "--memory", memory)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert message.lower() in result.stderr.lower()
+    assert "Traceback" not in result.stderr
+
+
+def test_a_foreign_or_missing_memory_is_refused_and_left_alone(run: Run, tmp_path: Path) -> None:
+    """A file that is no memory is named in the error and keeps its content; reading makes no file."""
+    foreign = tmp_path / "notes.txt"
+    foreign.write_text("my notes, not a memory\n" * 100)
+    for arguments in (("add", "a", "b"), ("list",)):
+        result = run("edits", *arguments, "--memory", foreign)
+        assert result.exit_code == 1
+        assert str(foreign) in result.stderr.replace("\n", "")
+    assert foreign.read_text() == "my notes, not a memory\n" * 100
+    missing = tmp_path / "none.db"
+    assert run("edits", "list", "--memory", missing).exit_code == 1
+    assert not missing.exists()

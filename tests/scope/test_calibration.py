@@ -1,0 +1,119 @@
+"""Calibration and threshold."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memedit.errors import CheckpointError
+from memedit.scope.calibration import Calibration, choose_threshold, fit_calibration
+
+PROBABILITIES = st.lists(st.floats(0, 1), min_size=1, max_size=60)
+
+
+def _sample(scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Logits that overstate by `scale` how sure one can be, and labels."""
+    rng = np.random.default_rng(0)
+    honest = rng.normal(0, 2, 4000)
+    return honest * scale, (rng.random(4000) < 1 / (1 + np.exp(-honest))).astype(int)
+
+
+def test_overconfident_logits_become_honest() -> None:
+    """Among pairs given probability p, about a share p is in scope."""
+    logits, labels = _sample(5.0)
+    probability = fit_calibration(logits, labels)(logits)
+    for low in np.arange(0, 1, 0.1):
+        chosen = (probability >= low) & (probability < low + 0.1)
+        if chosen.sum() > 100:
+            assert abs(probability[chosen].mean() - labels[chosen].mean()) < 0.06
+
+
+def test_the_method_with_the_lower_held_out_loss_is_kept() -> None:
+    """Both methods are tried and the losses that decided are recorded."""
+    calibration = fit_calibration(*_sample(2.0))
+    assert set(calibration.log_loss) == {"platt", "isotonic"}
+    assert calibration.method == min(calibration.log_loss, key=calibration.log_loss.__getitem__)
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        Calibration("platt", coefficients=(0.5, -1.0)),
+        Calibration("isotonic", knots=((-2.0, 0.1), (0.0, 0.4), (3.0, 0.9))),
+    ],
+)
+def test_json_gives_the_same_calibration_back(calibration: Calibration) -> None:
+    """A calibration survives JSON to the last bit."""
+    again = Calibration.from_json(json.loads(json.dumps(calibration.to_json())))
+    logits = np.linspace(-9, 9, 50)
+    assert np.array_equal(again(logits), calibration(logits))
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30))
+def test_a_higher_logit_is_never_less_probable(logits: list[float]) -> None:
+    """Calibration keeps the order of the logits and stays within 0 and 1."""
+    for calibration in (
+        Calibration("platt", coefficients=(0.7, 0.2)),
+        Calibration("isotonic", knots=((-2.0, 0.1), (3.0, 0.9))),
+    ):
+        found = calibration(sorted(logits))
+        assert (np.diff(found) >= 0).all()
+        assert ((found >= 0) & (found <= 1)).all()
+
+
+@given(PROBABILITIES, PROBABILITIES, st.floats(0.01, 1.0))
+def test_the_threshold_keeps_the_stated_locality(
+    near_misses: list[float], positives: list[float], locality: float
+) -> None:
+    """At least the stated share of near-misses is kept out, and the measured share is what it says."""
+    threshold = choose_threshold(near_misses, positives, locality)
+    assert threshold.measured_locality >= locality or np.isclose(threshold.measured_locality, locality)
+    assert threshold.measured_locality == np.mean(np.array(near_misses) < threshold.value)
+    assert threshold.value >= 0.5
+
+
+def test_an_easy_task_does_not_lower_the_threshold() -> None:
+    """An edit that is less likely than not never fires."""
+    assert choose_threshold([0.01, 0.02], [0.9], 0.9).value == 0.5
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "message"),
+    [
+        ([0.0] * 10, [1] * 9, "as many labels"),
+        ([0.0] * 10, [1] * 10, "at least 5"),
+        ([float("nan")] * 10, [0, 1] * 5, "finite"),
+        ([0.0] * 10, [0, 2] * 5, "labelled"),
+    ],
+)
+def test_unusable_samples_are_refused(logits: list[float], labels: list[int], message: str) -> None:
+    """A sample that cannot teach a calibration gets one clear sentence."""
+    with pytest.raises(ValueError, match=message):
+        fit_calibration(logits, labels)
+
+
+@pytest.mark.parametrize("locality", [0.0, -1.0, 1.01])
+def test_an_impossible_locality_is_refused(locality: float) -> None:
+    """The stated locality is a share above zero."""
+    with pytest.raises(ValueError, match="locality"):
+        choose_threshold([0.1], [0.9], locality)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"method": "guess", "coefficients": [1, 2], "knots": [], "log_loss": {}, "pairs": 1},
+        {"method": "platt", "coefficients": [1], "knots": [], "log_loss": {}, "pairs": 1},
+        {"method": "platt", "coefficients": [1, float("inf")], "knots": [], "log_loss": {}, "pairs": 1},
+        {"method": "platt", "coefficients": 3, "knots": [], "log_loss": {}, "pairs": 1},
+    ],
+)
+def test_damaged_values_are_refused(values: dict[str, object]) -> None:
+    """Values that are no calibration raise a checkpoint error."""
+    with pytest.raises(CheckpointError, match="expected a calibration"):
+        Calibration.from_json(values)

@@ -1,0 +1,87 @@
+"""The training loop and the pairs made from a user's own edits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from memedit.edits import Edit
+from memedit.scope import ScopeClassifier, SentenceEncoder, fitting
+from memedit.scope.fitting import FitConfig, pairs_from_edits
+from memedit.scope.pairing import EncodedPair, PairBatch, PairTokenizer
+from tests.scope.conftest import world_pairs
+
+CONFIG = FitConfig(epochs=1, batch_size=16, rank=4, alpha=8, seed=3)
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    encoder: SentenceEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopping and starting again gives the weights of a run that was never stopped."""
+    monkeypatch.setattr(fitting, "SAVE_EVERY_SECONDS", -1.0)
+    monkeypatch.setattr(fitting, "_bf16_is_faster", lambda *_: False)
+    pairs, labels = (values[:96] for values in world_pairs())
+    whole = ScopeClassifier(encoder.files).fit(pairs, labels, CONFIG)
+    collate, calls = PairTokenizer.collate, 0
+
+    def interrupted(self: PairTokenizer, rows: list[EncodedPair]) -> PairBatch:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        return collate(self, rows)
+
+    state = tmp_path / "state.safetensors"
+    with monkeypatch.context() as patch:
+        patch.setattr(PairTokenizer, "collate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ScopeClassifier(encoder.files).fit(pairs, labels, CONFIG, resume_from=state)
+    assert state.exists()
+    resumed = ScopeClassifier(encoder.files).fit(pairs, labels, CONFIG, resume_from=state)
+    assert not state.exists()
+    assert resumed.logits(pairs[:8]).tolist() == whole.logits(pairs[:8]).tolist()
+
+
+def test_the_state_of_another_run_is_not_taken_up(
+    encoder: SentenceEncoder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run on other pairs starts anew and says so."""
+    state = tmp_path / "state.safetensors"
+    fitting.save_file({"value.x": torch.zeros(1)}, state, {"step": "3", "fingerprint": "other"})
+    pairs, labels = (values[:32] for values in world_pairs())
+    ScopeClassifier(encoder.files).fit(pairs, labels, CONFIG, resume_from=state)
+    assert "starting anew" in caplog.text
+
+
+def test_fitting_leaves_the_random_state_alone(encoder: SentenceEncoder) -> None:
+    """Training draws no number from the program's own stream, and repeats itself by its seed."""
+    pairs, labels = (values[:32] for values in world_pairs())
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    first = ScopeClassifier(encoder.files).fit(pairs, labels, CONFIG)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(2)
+    second = ScopeClassifier(encoder.files).fit(pairs, labels, CONFIG)
+    assert abs(first.logits(pairs) - second.logits(pairs)).max() < 0.1
+
+
+def test_own_edits_make_pairs_of_both_kinds(encoder: SentenceEncoder) -> None:
+    """Aliases are positives, near edits with other answers negatives, the same answer neither."""
+    edits = [
+        Edit("1", "The capital of Peru is", "Cusco", aliases=("Peru's capital city is",)),
+        Edit("2", "The capital of Chile is", "Arica"),
+        Edit("3", "Which city is Peru's seat of government?", "Cusco"),
+    ]
+    pairs, labels = pairs_from_edits(edits, encoder)
+    labelled = dict(zip(pairs, labels, strict=True))
+    assert labelled["The capital of Peru is", "Peru's capital city is"] == 1
+    assert labelled["The capital of Chile is", "Which city is Peru's seat of government?"] == 0
+    assert ("The capital of Peru is", "Which city is Peru's seat of government?") not in labelled
+
+
+def test_one_edit_makes_positives_only(encoder: SentenceEncoder) -> None:
+    """A single edit has no near-miss and no edits make no pairs."""
+    assert pairs_from_edits([Edit("1", "a", "b")], encoder) == ([("a", "a")], [1])
+    assert pairs_from_edits([], encoder) == ([], [])
