@@ -1,6 +1,6 @@
 """Time the edit memory: one durable add with the encoder's pass, and one search.
 
-    python -m benchmarks.memory --edits 1000 10000
+python -m benchmarks.memory --edits 1000 10000
 """
 
 from __future__ import annotations
@@ -33,10 +33,14 @@ def main() -> None:
                 ({"prompt": f"Who is the mayor of town {n}?", "target": f"Mayor {n}"} for n in range(size)),
                 progress=True,
             )
-            vectors = encoder.encode(["Who governs town 7?"])
-            add = _times(lambda n: memory.add(f"Who leads village {n}?", f"Leader {n}"), options.repeat)  # noqa: B023
-            search = _times(lambda _: memory.search(vectors, 8), options.repeat)  # noqa: B023
-            print(json.dumps({"edits": size, "add_ms": _summary(add), "search_ms": _summary(search)}))
+            print(json.dumps({"edits": size, **_measure(memory, encoder, options.repeat)}))
+
+
+def _measure(memory: EditMemory, encoder: SentenceEncoder, repeat: int) -> dict[str, dict[str, float]]:
+    vectors = encoder.encode(["Who governs town 7?"])
+    add = _times(lambda n: memory.add(f"Who leads village {n}?", f"Leader {n}"), repeat)
+    search = _times(lambda _: memory.search(vectors, 8), repeat)
+    return {"add_ms": _summary(add), "search_ms": _summary(search)}
 
 
 def _times(operation: Callable[[int], object], repeat: int) -> list[float]:

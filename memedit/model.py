@@ -208,7 +208,7 @@ class EditedModel(nn.Module):
         )
         if pad is None or pad == end or (isinstance(end, list) and pad in end):
             return torch.ones_like(ids)
-        return (ids != pad).long()
+        return ids.ne(pad).long()
 
     def _named(self, args: tuple[Any, ...]) -> dict[str, Any]:
         """Positional arguments of `generate` after `inputs`, by their names."""

@@ -35,11 +35,13 @@ class EditedTextGenerationPipeline(TextGenerationPipeline):  # type: ignore[misc
     @property
     def edits(self) -> EditMemory:
         """The edit memory: add, update, remove and undo here."""
-        return self.model.edits
+        memory: EditMemory = self.model.edits
+        return memory
 
     def explain(self, query: str) -> Route:
         """Which edit would answer `query`, or why none does, with all scores."""
-        return self.model.explain(query)
+        route: Route = self.model.explain(query)
+        return route
 
     def check_model_type(self, supported_models: Any) -> None:
         """Accept the wrapped model: the base under it was accepted before."""
@@ -87,10 +89,8 @@ def wrap(
     tokenizer = pipe_or_model.tokenizer if is_pipeline and tokenizer is None else tokenizer
     check_base(base)
     chosen_editor = _editor(editor, base, tokenizer)
-    if not isinstance(encoder, SentenceEncoder):
-        encoder = memory.encoder if isinstance(memory, EditMemory) else SentenceEncoder.from_pretrained(encoder)
     classifier = scope if isinstance(scope, ScopeClassifier) else ScopeClassifier.from_pretrained(scope)
-    edits = memory if isinstance(memory, EditMemory) else EditMemory(memory, encoder)
+    edits = memory if isinstance(memory, EditMemory) else EditMemory(memory, _encoder(encoder))
     model = EditedModel(
         base,
         tokenizer,
@@ -107,6 +107,10 @@ def wrap(
     pipe.__dict__.update(pipe_or_model.__dict__)
     pipe.model = model
     return pipe
+
+
+def _encoder(choice: str | Path | SentenceEncoder | None) -> SentenceEncoder:
+    return choice if isinstance(choice, SentenceEncoder) else SentenceEncoder.from_pretrained(choice)
 
 
 def _editor(choice: str | Path | Editor | None, base: Any, tokenizer: PreTrainedTokenizerBase | None) -> Editor:

@@ -33,12 +33,14 @@ DECODINGS: dict[str, dict[str, Any]] = {
 def edited(
     mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase, encoder: Any, classifier: ScopeClassifier
 ) -> Iterator[EditedModel]:
+    """Mini with an empty memory."""
     model = wrap(mini, mini_tokenizer, memory=EditMemory(None, encoder), scope=classifier)
     yield model
     model.unwrap()
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> dict[str, torch.Tensor]:
+    """Left-padded ids and mask."""
     inputs = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left")
     return {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"]}
 

@@ -16,6 +16,7 @@ ASK = {"max_new_tokens": 12, "do_sample": False, "return_full_text": False}
 
 @pytest.fixture
 def plain(mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase) -> TextGenerationPipeline:
+    """The user's own pipeline."""
     return pipeline("text-generation", model=mini, tokenizer=mini_tokenizer, device="cpu")
 
 
@@ -23,6 +24,7 @@ def plain(mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase) -> Tex
 def pipe(
     plain: TextGenerationPipeline, encoder: Any, classifier: ScopeClassifier
 ) -> Iterator[EditedTextGenerationPipeline]:
+    """The same, wrapped, with an empty memory."""
     wrapped = wrap(plain, memory=EditMemory(None, encoder), scope=classifier)
     yield wrapped
     wrapped.model.unwrap()

@@ -27,11 +27,13 @@ TOKENIZER = AutoTokenizer.from_pretrained(shipped("mini"))
 
 
 def ask(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """The query found in one prompt."""
     inputs = tokenizer(text, return_tensors="pt")
     return queries_of(inputs["input_ids"], inputs["attention_mask"], tokenizer)[0]
 
 
 def with_template(name: str) -> PreTrainedTokenizerBase:
+    """Mini's tokenizer with another chat template."""
     tokenizer = AutoTokenizer.from_pretrained(shipped("mini"))
     tokenizer.chat_template = TEMPLATES[name]
     return tokenizer

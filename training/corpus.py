@@ -130,10 +130,8 @@ class Corpus:
 
     def verbatim_examples(self, rng: random.Random, count: int) -> list[Example]:
         """Draw published edits asked in their very own words."""
-        rows = rng.choices(self.rewrites, k=count)
-        return [
-            Example(row["prompt"], row["target_new"], render_edits([(row["prompt"], row["target_new"])])) for row in rows
-        ]
+        pairs = [(row["prompt"], row["target_new"]) for row in rng.choices(self.rewrites, k=count)]
+        return [Example(prompt, target, render_edits([(prompt, target)])) for prompt, target in pairs]
 
     def unrelated_examples(self, rng: random.Random, count: int) -> list[Example]:
         """Draw taught facts asked beside an edit that does not bear on them."""

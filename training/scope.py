@@ -1,10 +1,8 @@
 """Train `checkpoints/scope`, which decides whether a query means an edit.
 
     python -m training.scope --data DIR --output checkpoints/scope --seed 0
-    python -m training.scope --edits FILE.jsonl [--pairs FILE.jsonl] --output DIR
 
-The second form goes on from a trained checkpoint with a user's own edits: each line of `--edits`
-holds `prompt`, `target` and `aliases`; each line of `--pairs` holds `wording`, `query`, `in_scope`.
+`memedit train scope` goes on from it with a user's own edits.
 A run that was interrupted goes on where it stopped when the command is given again.
 """
 
@@ -13,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import random
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,11 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from memedit.edits import Edit
 from memedit.evaluation.metrics import auroc, expected_calibration_error
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.encoder import SentenceEncoder
-from memedit.scope.fitting import FitConfig, pairs_from_edits
+from memedit.scope.fitting import FitConfig
 from training.scope_data.card import scope_card
 from training.scope_data.dataset import build_dataset
 from training.scope_data.held_out import measure_routing
@@ -39,13 +35,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     options = _parse(argv)
     encoder = SentenceEncoder.from_pretrained(options.encoder, device=options.device)
-    if options.edits is not None:
-        _train_on_own_edits(options, encoder)
-    else:
-        _train(options, encoder)
-
-
-def _train(options: argparse.Namespace, encoder: SentenceEncoder) -> None:
     dataset = build_dataset(options.data, encoder, pairs=options.count, seed=options.seed)
     classifier = ScopeClassifier(encoder.files, device=options.device)
     classifier.fit(
@@ -70,27 +59,6 @@ def _train(options: argparse.Namespace, encoder: SentenceEncoder) -> None:
         logger.info("%s", row)
 
 
-def _train_on_own_edits(options: argparse.Namespace, encoder: SentenceEncoder) -> None:
-    edits = [
-        Edit(str(number), row["prompt"], row["target"], aliases=tuple(row.get("aliases", ())))
-        for number, row in enumerate(_lines(options.edits))
-    ]
-    texts, labels = pairs_from_edits(edits, encoder, seed=options.seed)
-    pairs = [Pair(*text, bool(label), "own edits") for text, label in zip(texts, labels, strict=True)]
-    if options.pairs is not None:
-        rows = _lines(options.pairs)
-        pairs += [Pair(row["wording"], row["query"], bool(row["in_scope"]), "own pairs") for row in rows]
-    random.Random(options.seed).shuffle(pairs)
-    held_out, train = pairs[: len(pairs) // 4], pairs[len(pairs) // 4 :]
-    classifier = ScopeClassifier.from_pretrained(options.start, encoder.files, device=options.device)
-    classifier.fit(
-        _texts(train), _labels(train), _config(options),
-        resume_from=_state_file(options.output), progress=True,
-    )  # fmt: skip
-    _calibrate(classifier, held_out, options.locality)
-    classifier.save_pretrained(options.output)
-
-
 def measure_pairs(classifier: ScopeClassifier, pairs: Sequence[Pair]) -> dict[str, Any]:
     """Accuracy by family, AUROC and expected calibration error on held-out pairs."""
     found = classifier.probability(_texts(pairs))
@@ -107,7 +75,7 @@ def measure_pairs(classifier: ScopeClassifier, pairs: Sequence[Pair]) -> dict[st
 
 
 def _calibrate(classifier: ScopeClassifier, pairs: Sequence[Pair], locality: float) -> None:
-    near = [pair.family in NEAR_MISSES or pair.family.startswith("own") for pair in pairs]
+    near = [pair.family in NEAR_MISSES for pair in pairs]
     classifier.calibrate(_texts(pairs), _labels(pairs), locality=locality, near_misses=near)
 
 
@@ -117,10 +85,6 @@ def _texts(pairs: Sequence[Pair]) -> list[tuple[str, str]]:
 
 def _labels(pairs: Sequence[Pair]) -> list[bool]:
     return [pair.in_scope for pair in pairs]
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def _config(options: argparse.Namespace) -> FitConfig:
@@ -134,11 +98,7 @@ def _state_file(output: Path) -> Path:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", type=Path, help="folder with the public data")
-    source.add_argument("--edits", type=Path, help="a user's own edits (JSON lines)")
-    parser.add_argument("--pairs", type=Path, help="a user's own labelled pairs (JSON lines)")
-    parser.add_argument("--start", type=Path, help="checkpoint to go on from; default: the shipped one")
+    parser.add_argument("--data", type=Path, required=True, help="folder with the public data")
     parser.add_argument("--output", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--encoder", help="folder or hub id of the sentence encoder")
     parser.add_argument("--count", type=int, default=150_000, help="training pairs to make from --data")

@@ -116,5 +116,5 @@ class CounterfactualEditor:
         text = self._tokenizer.decode(ids, skip_special_tokens=False)
         position = max(text.rfind(query), 0)
         changed = text[:position] + context + text[position:]
-        encoded = self._tokenizer(changed, add_special_tokens=False, return_tensors="pt")["input_ids"][0]
-        return encoded.to(ids.device)
+        encoded = self._tokenizer(changed, add_special_tokens=False)["input_ids"]
+        return torch.tensor(encoded, dtype=torch.int64, device=ids.device)

@@ -15,6 +15,7 @@ GREEDY = {"max_new_tokens": 8, "do_sample": False}
 
 @pytest.fixture
 def editor(mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase) -> CounterfactualEditor:
+    """The base reads the edit as a cached prefix."""
     return CounterfactualEditor(mini, mini_tokenizer, CounterfactualConfig(placement="kv_prefix"))
 
 

@@ -21,6 +21,7 @@ ADAPTER = shipped("counterfactual-mini")
 
 @pytest.fixture
 def ids(mini_tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
+    """A prompt."""
     return mini_tokenizer("What is the capital of France?", return_tensors="pt")["input_ids"]
 
 
