@@ -227,7 +227,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder with the public data sets")
     parser.add_argument("--output", type=Path, default=Path("checkpoints/mini"), help="where the checkpoint goes")
     parser.add_argument("--work", type=Path, default=Path("runs/mini"), help="state of the run, for resuming")
-    parser.add_argument("--steps", type=int, default=1_800, help="optimizer steps")
+    parser.add_argument("--steps", type=int, default=1_500, help="optimizer steps")
     parser.add_argument("--scale", type=int, default=1, help="batch size as a multiple of the CPU recipe's")
     parser.add_argument("--learning-rate", type=float, default=2.5e-3, help="peak learning rate")
     parser.add_argument("--hidden", type=int, default=320, help="hidden size, a multiple of 64")

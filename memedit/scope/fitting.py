@@ -97,7 +97,7 @@ def fit_network(
             with _autocast(network.device, enabled=use_bf16):
                 logits = network(batch)
             loss = binary_cross_entropy_with_logits(logits, targets[rows].to(network.device))
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
