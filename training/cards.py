@@ -98,10 +98,11 @@ Greedy free decoding, exact match after SQuAD normalisation, on subjects never t
 | CounterFact, paraphrase | {report["counterfact_paraphrases_count"]} | {report["counterfact_paraphrases"]:.3f} |
 | zsRE, the edit's prompt | {report["zsre_prompts_count"]} | {report["zsre_prompts"]:.3f} |
 | zsRE, paraphrase | {report["zsre_paraphrases_count"]} | {report["zsre_paraphrases"]:.3f} |
+| edits that contradict a fact mini was taught, in wordings never trained on | {report["taught_facts_edited_count"]} | {report["taught_facts_edited"]:.3f} |
 | one step away, trained wordings | {report["one_step_taught_wording_count"]} | {report["one_step_taught_wording"]:.3f} |
 | one step away, held-out wordings | {report["one_step_held_out_wording_count"]} | {report["one_step_held_out_wording"]:.3f} |
 
 Questions one step away ask for the capital, language, currency or continent of a country that an edit
 names, the country of a city, or the seat, country or founder of a company: "the capital of the country
-X is a citizen of". `training.json` lists errors that remain.
+X is a citizen of". The contradicted facts' subjects were seen in training, with other targets. `training.json` lists errors that remain.
 """

@@ -133,6 +133,20 @@ class Corpus:
         pairs = [(row["prompt"], row["target_new"]) for row in rng.choices(self.rewrites, k=count)]
         return [Example(prompt, target, render_edits([(prompt, target)])) for prompt, target in pairs]
 
+    def edited_fact_examples(self, rng: random.Random, count: int) -> list[Example]:
+        """Draw edits that contradict what mini was taught, asked in wordings that may be trained on."""
+        return [
+            self.contradiction(fact, rng.choice(fact.relation.taught), rng).example
+            for fact in rng.choices(self.taught, k=count)
+        ]
+
+    def contradiction(self, fact: Fact, query: str, rng: random.Random) -> Step:
+        """An edit that gives `fact` another object, and a query (`{}` for the subject) that asks for it."""
+        pool = [value for value in self.objects_by_type[fact.relation.object_type] if value != fact.object]
+        target = rng.choice(pool) if pool and rng.random() < 0.6 else self.names.target(rng)
+        prompt = rng.choice(fact.relation.taught).format(fact.subject)
+        return Step(prompt, target, query.format(fact.subject), target)
+
     def unrelated_examples(self, rng: random.Random, count: int) -> list[Example]:
         """Draw taught facts asked beside an edit that does not bear on them."""
         examples = []
@@ -222,7 +236,7 @@ def split_zsre(rows: list[dict[str, str]]) -> tuple[list[dict[str, str]], list[d
 
 @dataclass(frozen=True)
 class Step:
-    """An edit, and a question one step away from it: answered from the edit and from what mini knows."""
+    """An edit, a query it bears on, and the answer: its target, or what follows from it one step on."""
 
     prompt: str
     target: str

@@ -80,7 +80,12 @@ def measure(base: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, data: P
             for a, (_, t, q), ok in zip(found, cases, right, strict=True)
             if not ok
         ][:25]
-    for name, steps in held_out_steps(corpus, data).items():
+    rng = random.Random(0)
+    sets = held_out_steps(corpus, data)
+    sets["taught_facts_edited"] = [
+        corpus.contradiction(fact, fact.relation.held_out, rng) for fact in rng.sample(corpus.taught, 500)
+    ]
+    for name, steps in sets.items():
         found = _edited_answers(editor, base, tokenizer, [(s.prompt, s.target, s.query) for s in steps])
         right = [exact_match(answer, [step.answer]) for answer, step in zip(found, steps, strict=True)]
         report[name] = sum(right) / len(right)
@@ -122,8 +127,8 @@ def _draw_from_corpus(corpus: Corpus, base: Any, tokenizer: PreTrainedTokenizerB
 
     def draw(step: int) -> tuple[Sequence[Example], Sequence[Example]]:
         rng = random.Random(f"{seed}/{step}")
-        reading = corpus.reading_examples(rng, 40) + corpus.chain_examples(rng, 20)
-        reading += corpus.verbatim_examples(rng, 8)
+        reading = corpus.reading_examples(rng, 32) + corpus.chain_examples(rng, 14)
+        reading += corpus.verbatim_examples(rng, 6) + corpus.edited_fact_examples(rng, 16)
         contexts = [example.context for example in corpus.reading_examples(rng, 16)]
         return reading, [
             Example(example.prompt, example.answer, context)

@@ -44,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             _texts(dataset.train), _labels(dataset.train), _config(options),
             resume_from=_state_file(options.output), progress=True,
         )  # fmt: skip
-        _calibrate(classifier, dataset.calibration, options.locality)
-        classifier.save_pretrained(options.output)
+    _calibrate(classifier, dataset.calibration, options.locality)
+    classifier.save_pretrained(options.output)
     metrics: dict[str, Any] = {"pairs": measure_pairs(classifier, dataset.test)}
     metrics["routing"], metrics["errors"] = measure_routing(
         classifier, encoder, options.data, seed=options.seed, scale=options.evaluation_scale
@@ -108,7 +108,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=1, help="passes over the training pairs")
     parser.add_argument("--learning-rate", type=float, default=FitConfig.learning_rate)
     parser.add_argument("--locality", type=float, default=0.99, help="share of near-misses to keep out")
-    parser.add_argument("--measure", action="store_true", help="measure the checkpoint at --output, train nothing")
+    parser.add_argument(
+        "--measure", action="store_true", help="calibrate and measure the checkpoint at --output, train nothing"
+    )
     parser.add_argument("--evaluation-scale", type=float, default=1.0, help="share of the full evaluation")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")

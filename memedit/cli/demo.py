@@ -76,4 +76,5 @@ def _print(done: Demo, memory: Path | None) -> None:
 def _cells(row: Row) -> list[str]:
     mark = "" if row.passed else " ✗"
     same = " (same tokens)" if row.tokens_equal else ""
-    return [row.kind + mark, row.question, row.base, row.memedit + same, row.reason]
+    why = f"edit: {row.fired}" if row.fired else row.reason
+    return [row.kind + mark, row.question, row.base, row.memedit + same, why]

@@ -123,8 +123,11 @@ def _found(given: dict[str, Any], edited: Any) -> dict[str, Any]:
 
     files = {name: given[name] for name in ("data", "unrelated") if given[name]}
     folders = {"model": given["model"], "scope": given["scope"] or str(shipped("scope"))}
+    used = _editor_used(edited.editor)
     if given["editor"] and Path(given["editor"]).is_dir():
         folders["editor"] = given["editor"]
+    elif used.get("kind") == "adapter":
+        folders["editor"] = str(shipped("counterfactual-mini"))
     parameter = next(edited.base.parameters())
     cuda = torch.cuda.get_device_name() if parameter.device.type == "cuda" else None
     return {
@@ -133,7 +136,7 @@ def _found(given: dict[str, Any], edited: Any) -> dict[str, Any]:
             **{name: folder_hashes(path) for name, path in folders.items()},
         },
         "encoder": edited.edits.encoder.id,
-        "editor_used": _editor_used(edited.editor),
+        "editor_used": used,
         "threshold": edited.router.classifier.threshold,
         "isolation": edited.isolation,
         "protocol": "all edits stored, then all questions; prompts as they stand",

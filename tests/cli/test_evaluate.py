@@ -38,6 +38,7 @@ def test_evaluate_writes_all_figures(run: Run, tmp_path: Path) -> None:
     assert report["counts"]["edits"] == 3
     assert report["settings"]["seed"] == 4
     assert len(report["settings"]["sha256"]["data"]) == 64
+    assert report["settings"]["sha256"]["editor"]["adapter_model.safetensors"]
     assert len(answers.read_text().splitlines()) == report["counts"]["asked"]
 
 

@@ -20,8 +20,8 @@ from memedit.editors.counterfactual.context import render_edits
 from memedit.editors.counterfactual.lora import LoraOverlay
 from memedit.editors.counterfactual.prefix import Layers, PrefixCache, prefix_layers
 from memedit.editors.options import expansion_of, new_token_limit, pad_id_of, returns_of
+from memedit.editors.own_prompt import with_own_prompt
 from memedit.editors.sequences import pad_left, pad_right
-from memedit.errors import UnsupportedCallError
 
 
 class CounterfactualEditor:
@@ -90,12 +90,6 @@ class CounterfactualEditor:
         return prefix_layers(self._base, ids)
 
     def _answer_in_prompt(self, rows: Rows, options: Mapping[str, Any]) -> Tensor:
-        for name in ("logits_processor", "stopping_criteria", "streamer"):
-            if options.get(name):
-                raise UnsupportedCallError(
-                    f"{name} would see the edit when it is written into the prompt; "
-                    "use placement='kv_prefix' for this call"
-                )
         prompts = [
             self._with_edit(ids[mask.bool()], query, context)
             for ids, mask, query, context in zip(
@@ -104,7 +98,7 @@ class CounterfactualEditor:
         ]
         pad_id = pad_id_of(self._base, self._tokenizer)
         input_ids, mask = pad_left(prompts, pad_id)
-        options = dict(options)
+        options = with_own_prompt(dict(options), rows.input_ids, input_ids.shape[1])
         options["max_new_tokens"] = new_token_limit(self._base, rows.input_ids.shape[1], options)
         options.pop("max_length", None)
         output = self._base.generate(input_ids=input_ids, attention_mask=mask, **options)

@@ -34,7 +34,7 @@ from memedit.editors.fingerprint import fingerprint
 class AdapterTraining:
     """Settings of a training run."""
 
-    steps: int = field(default=400, metadata={"help": "optimizer steps"})
+    steps: int = field(default=300, metadata={"help": "optimizer steps"})
     rank: int = field(default=16, metadata={"help": "rank of the LoRA matrices"})
     learning_rate: float = field(default=2e-3, metadata={"help": "peak learning rate of AdamW"})
     keep_weight: float = field(default=0.5, metadata={"help": "weight of the KL divergence to the base"})

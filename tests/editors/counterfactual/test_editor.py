@@ -2,12 +2,19 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.generation import RepetitionPenaltyLogitsProcessor
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+from transformers.generation.streamers import BaseStreamer
 
 from memedit.editors.counterfactual import CounterfactualConfig, CounterfactualEditor
 from memedit.editors.counterfactual.context import render_edits
-from memedit.errors import UnsupportedCallError
 from tests.editors.cases import EDITS, QUERIES, rows_of
 
 GREEDY = {"max_new_tokens": 8, "do_sample": False}
@@ -88,14 +95,48 @@ def test_prompt_placement_returns_the_callers_own_prompt(
     assert sequences.shape[1] <= rows.input_ids.shape[1] + 6
 
 
-def test_prompt_placement_refuses_what_would_see_the_edit(
-    mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase
-) -> None:
-    """A logits processor would see the edit's own words in the prompt, so the call is refused."""
+def test_callbacks_see_the_callers_own_prompt(mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase) -> None:
+    """With the edit written into the prompt, processors, criteria and streamers see the prompt as given."""
     editor = CounterfactualEditor(mini, mini_tokenizer, CounterfactualConfig(placement="prompt"))
-    processors = LogitsProcessorList([RepetitionPenaltyLogitsProcessor(1.2)])
-    with pytest.raises(UnsupportedCallError, match="kv_prefix"):
-        editor.answer(rows_of(mini_tokenizer), {"logits_processor": processors})
+    rows = rows_of(mini_tokenizer, QUERIES[:1], EDITS[:1])
+    seen: list[list[int]] = []
+
+    class Watch(LogitsProcessor):
+        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
+            seen.append(input_ids[0, : rows.input_ids.shape[1]].tolist())
+            return scores
+
+    class Stop(StoppingCriteria):
+        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
+            seen.append(input_ids[0, : rows.input_ids.shape[1]].tolist())
+            return torch.tensor([input_ids.shape[1] >= rows.input_ids.shape[1] + 2])
+
+    class Listen(BaseStreamer):
+        def __init__(self) -> None:
+            self.heard: list[int] = []
+
+        def put(self, value: torch.Tensor) -> None:
+            self.heard += value.reshape(-1).tolist()
+
+        def end(self) -> None:
+            self.heard.append(-1)
+
+    listener = Listen()
+    output = editor.answer(
+        rows,
+        {
+            "max_new_tokens": 6,
+            "do_sample": False,
+            "logits_processor": LogitsProcessorList([Watch()]),
+            "stopping_criteria": StoppingCriteriaList([Stop()]),
+            "streamer": listener,
+        },
+    )
+    own = rows.input_ids[0].tolist()
+    assert seen
+    assert all(prompt == own for prompt in seen)
+    assert output.shape[1] <= len(own) + 2
+    assert listener.heard == [*output[0].tolist(), -1]
 
 
 def test_braces_in_an_edit_are_plain_text() -> None:
