@@ -17,7 +17,7 @@ from memedit.editors.counterfactual import (
 )
 from memedit.editors.fingerprint import fingerprint
 from memedit.edits import DEFAULT_NAMESPACE
-from memedit.errors import CheckpointError, UnsupportedModelError
+from memedit.errors import CheckpointError, MemeditError, UnsupportedModelError
 from memedit.memory import EditMemory
 from memedit.model import EditedModel, Isolation, check_base
 from memedit.scope.classifier import ScopeClassifier
@@ -88,9 +88,15 @@ def wrap(
     base = pipe_or_model.model if is_pipeline else pipe_or_model
     tokenizer = pipe_or_model.tokenizer if is_pipeline and tokenizer is None else tokenizer
     check_base(base)
-    chosen_editor = _editor(editor, base, tokenizer)
     classifier = scope if isinstance(scope, ScopeClassifier) else ScopeClassifier.from_pretrained(scope)
     edits = memory if isinstance(memory, EditMemory) else EditMemory(memory, _encoder(encoder))
+    try:
+        # Last, since it hooks into the base: nothing can fail after it and leave the hooks behind.
+        chosen_editor = _editor(editor, base, tokenizer)
+    except MemeditError:
+        if edits is not memory:
+            edits.close()
+        raise
     model = EditedModel(
         base,
         tokenizer,

@@ -16,6 +16,7 @@ from transformers import (
 
 from memedit import EditedModel, EditMemory, Router, ScopeClassifier, wrap
 from memedit.errors import UnsupportedCallError, UnsupportedModelError
+from tests.hooks import hooks_of_memedit
 
 EDIT = ("What is the capital of France?", "Lyon")
 IN_SCOPE = "What is the capital of France?"
@@ -141,11 +142,16 @@ def test_an_erased_answer_is_a_refusal_word_for_word(
     assert text == "Who founded Microsoft? I may not speak about that"
 
 
-def test_queries_may_be_given(edited: EditedModel, mini_tokenizer: PreTrainedTokenizerBase) -> None:
-    """A caller who knows the question routes by it, whatever the prompt holds around it."""
+def test_queries_may_be_given(
+    edited: EditedModel, mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Queries given by the caller decide the route, whatever the prompt says."""
     edited.edits.add(*EDIT)
-    inputs = encode(mini_tokenizer, ["Answer in one word. Question seven follows now, dear reader, at last:"])
-    routed = edited.generate(**inputs, queries=[IN_SCOPE], max_new_tokens=6, do_sample=False)
+    inputs = encode(mini_tokenizer, [IN_SCOPE])
+    options = {"max_new_tokens": 6, "do_sample": False}
+    elsewhere = edited.generate(**inputs, queries=["How do I bake bread?"], **options)
+    assert torch.equal(elsewhere, mini.generate(**inputs, **options))
+    routed = edited.generate(**inputs, queries=["France's capital city is"], **options)
     assert "Lyon" in mini_tokenizer.decode(routed[0])
     with pytest.raises(ValueError, match="one for each row"):
         edited.generate(**inputs, queries=["one", "two"])
@@ -181,8 +187,9 @@ def test_everything_else_is_the_bases(edited: EditedModel, mini: PreTrainedModel
 
 def test_unwrap_takes_every_hook_out(edited: EditedModel, mini: PreTrainedModel) -> None:
     """After `unwrap` no module of the base carries a hook of ours."""
+    assert hooks_of_memedit(mini) > 0
     assert edited.unwrap() is mini
-    assert not any(m._forward_hooks or m._forward_pre_hooks for m in mini.modules())
+    assert hooks_of_memedit(mini) == 0
 
 
 @pytest.mark.parametrize(

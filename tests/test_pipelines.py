@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TextGeneratio
 from memedit import EditMemory, ScopeClassifier, wrap
 from memedit.errors import CheckpointError, MemeditError, UnsupportedModelError
 from memedit.pipelines import EditedTextGenerationPipeline
+from tests.hooks import hooks_of_memedit
 
 ASK = {"max_new_tokens": 12, "do_sample": False, "return_full_text": False}
 
@@ -107,4 +108,4 @@ def test_bad_parts_are_refused_before_anything_is_wrapped(
     with pytest.raises(UnsupportedModelError, match="tokenizer"):
         wrap(plain.model, memory=memory, scope=classifier)
     assert foreign.read_text().startswith("Dear reader")
-    assert not any(module._forward_hooks for module in plain.model.modules())
+    assert hooks_of_memedit(plain.model) == 0

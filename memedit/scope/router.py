@@ -14,7 +14,7 @@ NEAREST = 8
 FLOOR = 0.25
 """Cosine similarity under which no stored wording is near enough to be classified."""
 TIE = 1e-3
-"""Probabilities closer than this are equal; the newest edit among them is chosen."""
+"""Probabilities closer than this are equal: the nearer edit, or a newer one of the same fact, is chosen."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Route:
         edit: The edit that answers it; None if the base does.
         probability: The chosen edit's probability, or the best candidate's; 0 without any.
         threshold: Probability from which an edit fires.
-        candidates: What was considered, most probable first.
+        candidates: What was considered: the winner, then by falling probability.
         reason: The decision in one English sentence.
         seconds: Time of the `route` call divided by its number of queries.
     """
@@ -89,8 +89,9 @@ class Router:
     def route(self, queries: Sequence[str], namespace: str = DEFAULT_NAMESPACE) -> list[Route]:
         """Decide on each query; the classifier sees all candidates of all queries at once.
 
-        When several edits are in scope the most probable one is chosen, and among those within
-        `TIE` of it the newest revision.
+        When several edits are in scope the most probable one is chosen; among those within `TIE`
+        of it the one most similar to the query, unless a newer one asks the same as that one does
+        (by the classifier's verdict on the two wordings): then the newest of these.
 
         Args:
             queries: The queries.
@@ -108,21 +109,41 @@ class Router:
         found = self.memory.search(vectors, self.k, namespace=namespace)
         near = [[hit for hit in hits if hit.score >= self.floor] for hits in found]
         pairs = [(hit.wording, query) for query, hits in zip(queries, near, strict=True) for hit in hits]
+        threshold = self.classifier.threshold
         verdicts = iter(self.classifier.probability(pairs).tolist() if pairs else ())
-        ranked = [_ranked(hits, [next(verdicts) for _ in hits]) for hits in near]
+        ranked = [_ranked(hits, [next(verdicts) for _ in hits], threshold) for hits in near]
+        self._prefer_newest(ranked)
         seconds = (time.perf_counter() - began) / len(queries)
         return [
             self._decide(query, candidates, hits[0].score if hits else None, seconds)
             for query, candidates, hits in zip(queries, ranked, found, strict=True)
         ]
 
-    def _decide(self, query: str, candidates: tuple[Candidate, ...], nearest: float | None, seconds: float) -> Route:
+    def _prefer_newest(self, ranked: Sequence[list[Candidate]]) -> None:
+        """Move the newest edit of the best candidate's fact to the front, where several tie."""
+        rivals = [
+            (candidates, rival)
+            for candidates in ranked
+            for rival in candidates[1:]
+            if rival.probability >= max(self.classifier.threshold, candidates[0].probability - TIE)
+            and rival.edit.revision > candidates[0].edit.revision
+        ]
+        if not rivals:
+            return
+        pairs = [(candidates[0].wording, rival.wording) for candidates, rival in rivals]
+        same = self.classifier.probability(pairs) >= self.classifier.threshold
+        for (candidates, rival), is_same in zip(rivals, same, strict=True):
+            if is_same and rival.edit.revision > candidates[0].edit.revision:
+                candidates.remove(rival)
+                candidates.insert(0, rival)
+
+    def _decide(self, query: str, candidates: Sequence[Candidate], nearest: float | None, seconds: float) -> Route:
         threshold = self.classifier.threshold
         best = candidates[0] if candidates else None
         edit = best.edit if best and best.probability >= threshold else None
         reason = self._reason(best, nearest, threshold)
         probability = best.probability if best else 0.0
-        return Route(query, edit, probability, threshold, candidates, reason, seconds)
+        return Route(query, edit, probability, threshold, tuple(candidates), reason, seconds)
 
     def _reason(self, best: Candidate | None, nearest: float | None, threshold: float) -> str:
         if nearest is None:
@@ -138,17 +159,18 @@ class Router:
         return f'The query means the most probable edit, "{best.wording}", only {verdict}, so the base model answers.'
 
 
-def _ranked(hits: Sequence[Hit], probabilities: Sequence[float]) -> tuple[Candidate, ...]:
-    """Candidates, the winner first, then by falling probability."""
+def _ranked(hits: Sequence[Hit], probabilities: Sequence[float], threshold: float) -> list[Candidate]:
+    """Candidates by falling probability; the most similar of those that tie with the first leads."""
     candidates = [
         Candidate(hit.edit, hit.wording, hit.score, probability)
         for hit, probability in zip(hits, probabilities, strict=True)
     ]
-    candidates.sort(key=lambda candidate: (-candidate.probability, -candidate.edit.revision))
-    if not candidates:
-        return ()
-    bar = candidates[0].probability - TIE
-    equals = [candidate for candidate in candidates if candidate.probability >= bar]
-    winner = max(equals, key=lambda candidate: candidate.edit.revision)
-    candidates.remove(winner)
-    return (winner, *candidates)
+    top = max(probabilities, default=0.0)
+
+    def order(candidate: Candidate) -> tuple[float, float, int]:
+        # A tie never turns a query that is in scope into one that is not.
+        ties = candidate.probability >= max(top - TIE, threshold)
+        probability = top if ties else candidate.probability
+        return -probability, -candidate.similarity, -candidate.edit.revision
+
+    return sorted(candidates, key=order)

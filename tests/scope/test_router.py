@@ -75,11 +75,30 @@ def test_all_candidates_are_classified_in_one_call(memory: EditMemory, encoder: 
 
 
 def test_the_newest_of_equals_wins(memory: EditMemory, encoder: SentenceEncoder) -> None:
-    """When several edits are equally probable the newest revision answers."""
+    """When equally probable edits ask the same, the newest revision answers."""
     newest = memory.add("Tell me the mother of Orla Venn", "Ida Venn")
     [route] = Router(memory, Counted(encoder, 0.9)).route(["Who is the mother of Orla Venn?"])
     assert route.edit == newest
     assert route.candidates[0].edit == newest
+
+
+class Unlike(Counted):
+    """Gives every query one probability and says that no two stored wordings ask the same."""
+
+    def probability(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+        """The verdict at the first call, nought afterwards."""
+        found = super().probability(pairs)
+        return found if len(self.calls) == 1 else np.zeros(len(pairs))
+
+
+def test_a_newer_edit_of_another_fact_does_not_win(memory: EditMemory, encoder: SentenceEncoder) -> None:
+    """Among equally probable edits that ask different things, the most similar one answers."""
+    memory.add("Tell me the mother of Iva Lund", "Ida Lund")
+    classifier = Unlike(encoder, 0.9)
+    [route] = Router(memory, classifier).route(["Who is the mother of Orla Venn?"])
+    assert route.edit is not None
+    assert route.edit.target == "Ada Venn"
+    assert len(classifier.calls) == 2
 
 
 def test_below_the_threshold_the_base_answers(memory: EditMemory, encoder: SentenceEncoder) -> None:

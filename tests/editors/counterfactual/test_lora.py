@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from memedit.checkpoints import shipped
 from memedit.editors.counterfactual.lora import LoraOverlay
 from memedit.errors import CheckpointError
+from tests.hooks import hooks_of_memedit
 
 ADAPTER = shipped("counterfactual-mini")
 
@@ -45,7 +46,7 @@ def test_an_inactive_overlay_changes_no_bit(mini: PreTrainedModel, ids: torch.Te
         raise RuntimeError("stop")
     assert torch.equal(mini(ids).logits, before)
     overlay.detach()
-    assert not any(module._forward_hooks for module in mini.modules())
+    assert hooks_of_memedit(mini) == 0
 
 
 def test_other_threads_see_the_plain_base(mini: PreTrainedModel, ids: torch.Tensor) -> None:
@@ -68,7 +69,7 @@ def test_an_adapter_for_another_model_is_refused(mini: PreTrainedModel, tmp_path
     save_file({key: tensor[:, :8].contiguous() for key, tensor in load_file(weights).items()}, weights)
     with pytest.raises(CheckpointError, match="the base has shape"):
         LoraOverlay(mini, tmp_path / "other")
-    assert not any(module._forward_hooks for module in mini.modules())
+    assert hooks_of_memedit(mini) == 0
 
 
 @pytest.mark.parametrize("missing", ["adapter_config.json", "adapter_model.safetensors"])
