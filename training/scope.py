@@ -107,7 +107,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=150_000, help="training pairs to make from --data")
     parser.add_argument("--epochs", type=int, default=1, help="passes over the training pairs")
     parser.add_argument("--learning-rate", type=float, default=FitConfig.learning_rate)
-    parser.add_argument("--locality", type=float, default=0.99, help="share of near-misses to keep out")
+    parser.add_argument("--locality", type=float, default=0.998, help="share of near-misses to keep out")
     parser.add_argument(
         "--measure", action="store_true", help="calibrate and measure the checkpoint at --output, train nothing"
     )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 @dataclass
 class Progress:
-    """How far a run has come, over all its sessions."""
+    """How far a run has come, interruptions included."""
 
     step: int = 0
     tokens: int = 0
