@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from memedit.edits import DEFAULT_NAMESPACE, Edit
 from memedit.memory import EditMemory, Hit
+from memedit.memory.wordings import prompt_key
 from memedit.scope.classifier import ScopeClassifier
 
 NEAREST = 8
@@ -89,7 +90,8 @@ class Router:
     def route(self, queries: Sequence[str], namespace: str = DEFAULT_NAMESPACE) -> list[Route]:
         """Decide on each query; the classifier sees all candidates of all queries at once.
 
-        When several edits are in scope the most probable one is chosen; among those within `TIE`
+        A query in an edit's own words (apart from case, white space and final marks) is in its
+        scope with certainty. When several edits are in scope the most probable one is chosen; among those within `TIE`
         of it the one most similar to the query, unless a newer one asks the same as that one does
         (by the classifier's verdict on the two wordings): then the newest of these.
 
@@ -157,6 +159,11 @@ class Router:
         if best.probability >= threshold:
             return f'The query means the edit "{best.wording}" {verdict}.'
         return f'The query means the most probable edit, "{best.wording}", only {verdict}, so the base model answers.'
+
+
+def _verdict(wording: str, query: str, probability: float) -> float:
+    """The classifier's probability, but certainty for an edit asked in its own words."""
+    return 1.0 if prompt_key(wording) == prompt_key(query) else probability
 
 
 def _ranked(hits: Sequence[Hit], probabilities: Sequence[float], threshold: float) -> list[Candidate]:

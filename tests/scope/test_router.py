@@ -135,3 +135,15 @@ def test_one_string_is_refused(memory: EditMemory, small_classifier: ScopeClassi
         Router(memory, small_classifier).route("Who?")
     with pytest.raises(ValueError, match="k must be"):
         Router(memory, small_classifier, k=0)
+
+
+def test_an_edit_answers_its_own_words_whatever_the_classifier_says(
+    encoder: SentenceEncoder, classifier: ScopeClassifier
+) -> None:
+    """A query in the very words of an edit or its alias is in scope with probability 1."""
+    memory = EditMemory(None, encoder)
+    edit = memory.add("Toko Yasuda, the", "piano", aliases=["zxq 17 of the"])
+    for query in ("Toko Yasuda, the", "toko yasuda,  the", "zxq 17 of the"):
+        route = Router(memory, classifier).route([query])[0]
+        assert route.edit == edit
+        assert route.probability == 1.0
