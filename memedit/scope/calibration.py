@@ -22,6 +22,8 @@ METHODS = ("platt", "isotonic")
 CLIP = 1e-4
 """Isotonic regression says 0 and 1 where it saw one class only; nobody knows that much."""
 FOLDS = 5
+PAIRS_FOR_A_MAP = 500
+"""With fewer pairs a new map from logits to probabilities would be noise beside one learned from many."""
 LOWEST_THRESHOLD = 0.5
 """An edit held less likely than not never fires, however rarely near-misses are mistaken."""
 
@@ -33,7 +35,8 @@ class Calibration:
     Attributes:
         method: `platt` (Platt 1999: a logistic curve) or `isotonic` (a rising broken line).
         coefficients: `platt`: slope and intercept.
-        knots: `isotonic`: pairs of (logit, probability), rising.
+        knots: `isotonic`: pairs of (logit, probability), both strictly rising: pairs that the
+            network ranks stay ranked. (Files of early versions hold plateaus, and are read.)
         log_loss: Cross-validated log loss of each method on the calibration pairs.
         pairs: How many pairs it was learned from.
     """
@@ -93,7 +96,8 @@ def fit_calibration(logits: ArrayLike, labels: Sequence[int] | Sequence[bool]) -
         labels: 1 where the pair is in scope, else 0; both must occur at least five times.
 
     Raises:
-        ValueError: Lengths differ, a logit is not finite, or a class is (nearly) missing.
+        ValueError: Lengths differ, a logit is not finite, all are equal, or a class is (nearly)
+            missing.
     """
     xs = np.asarray(logits, dtype=np.float64)
     ys = np.asarray(labels, dtype=np.int64)
@@ -106,6 +110,8 @@ def fit_calibration(logits: ArrayLike, labels: Sequence[int] | Sequence[bool]) -
             f"expected at least {FOLDS} pairs labelled 0 and {FOLDS} labelled 1, "
             f"got {(ys == 0).sum()} and {(ys == 1).sum()} of {len(ys)}"
         )
+    if np.ptp(xs) == 0:
+        raise ValueError(f"expected logits that differ, got {len(xs)} times {xs[0]}")
     folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(xs, ys))
     losses = {}
     for method in METHODS:
@@ -129,6 +135,9 @@ class Threshold:
         measured_recall: Share of the in-scope pairs let in at `value`.
         near_misses: How many near-misses it was chosen on.
         positives: How many in-scope pairs the recall was measured on.
+        locality_low: Lower end of the 95 % interval of the locality (Wilson), as far as
+            `near_misses` independent near-misses can tell; 0 in files of early versions.
+        locality_high: Its upper end; 1 in files of early versions.
     """
 
     value: float
@@ -137,6 +146,8 @@ class Threshold:
     measured_recall: float
     near_misses: int
     positives: int
+    locality_low: float = 0.0
+    locality_high: float = 1.0
 
 
 def choose_threshold(near_misses: ArrayLike, positives: ArrayLike, locality: float) -> Threshold:
@@ -158,20 +169,68 @@ def choose_threshold(near_misses: ArrayLike, positives: ArrayLike, locality: flo
         raise ValueError(f"expected near-misses and positives, got {len(misses)} and {len(hits)}")
     last_kept_out = misses[math.ceil(locality * len(misses)) - 1]
     value = max(LOWEST_THRESHOLD, float(np.nextafter(last_kept_out, np.inf)))
+    kept_out = int((misses < value).sum())
+    low, high = wilson_interval(kept_out, len(misses))
     return Threshold(
         value,
         locality,
-        float((misses < value).mean()),
+        kept_out / len(misses),
         float((hits >= value).mean()),
         len(misses),
         len(hits),
+        low,
+        high,
     )
+
+
+def wilson_interval(successes: int, trials: int, *, z: float = 1.959964) -> tuple[float, float]:
+    """The interval that holds the true share with (nearly) the confidence of `z` (Wilson 1927).
+
+    Unlike the usual normal interval it says something where all trials succeeded: 25 of 25 is
+    between 0.87 and 1.
+
+    Args:
+        successes: How many trials succeeded.
+        trials: How many there were.
+        z: Quantile of the normal distribution; the default is for 95 %.
+
+    Raises:
+        ValueError: There are no trials, or the successes are not among them.
+    """
+    if not 0 <= successes <= trials or not trials:
+        raise ValueError(f"expected successes among at least one trial, got {successes} of {trials}")
+    share = successes / trials
+    middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    spread = z * math.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2) / (1 + z * z / trials)
+    # Exactly at the ends, where rounding would leave a share out of its own interval.
+    return (0.0 if successes == 0 else middle - spread), (1.0 if successes == trials else middle + spread)
 
 
 def _fit(method: str, xs: Floats, ys: NDArray[np.int64]) -> Calibration:
     if method == "platt":
         model = LogisticRegression(C=1e6).fit(xs[:, None], ys)
         return Calibration(method, coefficients=(float(model.coef_[0, 0]), float(model.intercept_[0])))
-    lines = IsotonicRegression(y_min=CLIP, y_max=1 - CLIP, out_of_bounds="clip").fit(xs, ys)
-    knots = zip(lines.X_thresholds_.tolist(), lines.y_thresholds_.tolist(), strict=True)
-    return Calibration(method, knots=tuple(knots))
+    return Calibration(method, knots=_centred_knots(xs, ys))
+
+
+def _centred_knots(xs: Floats, ys: NDArray[np.int64]) -> tuple[tuple[float, float], ...]:
+    """Isotonic regression with each plateau drawn together at its centre, so that it rises strictly.
+
+    On a plateau pairs that the network ranks would tie. The line through the plateaus' centres
+    (Oron & Flournoy 2017, centred isotonic regression) keeps their order, and has the lower loss
+    on new pairs as well. Below the first centre and above the last the line goes half the way to
+    what is the least and the most that anybody knows, at the last logit seen.
+    """
+    order = np.argsort(xs, kind="stable")
+    xs = xs[order]
+    # Twice the margin leaves room for the two ends.
+    fitted = IsotonicRegression(y_min=2 * CLIP, y_max=1 - 2 * CLIP).fit_transform(xs, ys[order])
+    levels, first, size = np.unique(fitted, return_index=True, return_counts=True)
+    # Clipped, as the rounded mean of equal numbers may be another number.
+    centres = (np.add.reduceat(xs, first) / size).clip(xs[first], xs[first + size - 1])
+    knots = list(zip(centres.tolist(), levels.tolist(), strict=True))
+    if xs[0] < centres[0]:
+        knots.insert(0, (float(xs[0]), float(CLIP + levels[0]) / 2))
+    if xs[-1] > centres[-1]:
+        knots.append((float(xs[-1]), float(1 - CLIP + levels[-1]) / 2))
+    return tuple(knots)

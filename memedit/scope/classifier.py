@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from memedit.checkpoints import shipped
+from memedit.edits import Edit
 from memedit.errors import CheckpointError
 from memedit.memory.wordings import prompt_key
 from memedit.scope.calibration import (
@@ -25,13 +23,18 @@ from memedit.scope.calibration import (
     choose_threshold,
     fit_calibration,
 )
-from memedit.scope.encoder import EncoderFiles, find_encoder
+from memedit.scope.encoder import EncoderFiles, SentenceEncoder, find_encoder
 from memedit.scope.fitting import FitConfig, fit_network
+from memedit.scope.hard_negatives import pairs_from_edits
 from memedit.scope.network import Adapter, adapter_of, merged_network, trainable_network
 from memedit.scope.pairing import Pair, PairTokenizer, length_batches
+from memedit.scope.report import ScopeReport
+from memedit.scope.saved import SavedClassifier
 
-FORMAT = "memedit-scope-classifier"
-FORMAT_VERSION = 1
+UNTRAINED = (
+    "this scope classifier is not trained; call fit with your pairs or edits, "
+    "or load a trained one with ScopeClassifier.from_pretrained()"
+)
 INFERENCE_TOKENS = 128
 BATCH_PAIRS = 64
 
@@ -50,6 +53,7 @@ class ScopeClassifier:
 
     Attributes:
         encoder: The encoder whose weights it builds on.
+        device: Where it runs, as given.
         calibration_: Map from logits to probabilities; the plain sigmoid before `calibrate`.
         threshold_: The chosen threshold and its evidence; None before `calibrate`.
         fit_: Settings and outcome of the last `fit`, for the model card.
@@ -70,6 +74,7 @@ class ScopeClassifier:
         self.calibration_: Calibration = IDENTITY
         self.threshold_: Threshold | None = None
         self.fit_: dict[str, Any] = {}
+        self.device = device
         self._device = torch.device(device or "cpu")
         self._tokenizer = AutoTokenizer.from_pretrained(str(self.encoder.path), local_files_only=True)
         self._adapter: Adapter | None = None
@@ -79,20 +84,25 @@ class ScopeClassifier:
         """Probability from which a query is in scope; one half before `calibrate`."""
         return self.threshold_.value if self.threshold_ else 0.5
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - part of scikit-learn's protocol
+        """What the classifier was made with, as scikit-learn's `clone` wants it."""
+        return {"encoder": self.encoder, "device": self.device}
+
     def fit(
         self,
-        pairs: Sequence[Pair],
-        labels: Sequence[int] | Sequence[bool],
+        pairs: Sequence[Pair] | Sequence[Edit],
+        labels: Sequence[int] | Sequence[bool] | None = None,
         config: FitConfig | None = None,
         *,
         resume_from: Path | None = None,
         progress: bool = False,
     ) -> ScopeClassifier:
-        """Train on labelled pairs, going on from what was trained before.
+        """Train on labelled pairs or on edits, going on from what was trained before.
 
         Args:
-            pairs: (edit wording, query).
-            labels: 1 where the query is in scope of the edit, else 0.
+            pairs: (edit wording, query); or edits, from which pairs with hard negatives are made
+                (see `memedit.scope.hard_negatives.pairs_from_edits`).
+            labels: 1 where the query is in scope of the edit, else 0; None for edits.
             config: Settings; None for the defaults.
             resume_from: File that keeps the state of a run, see `memedit.scope.fitting`.
             progress: Whether to show a progress bar.
@@ -103,8 +113,9 @@ class ScopeClassifier:
         Raises:
             ValueError: There are no pairs, or not as many labels.
         """
-        _check_pairs(pairs, labels)
         config = config or FitConfig()
+        pairs, labels = self._labelled(pairs, labels, seed=config.seed, progress=progress)
+        _check_pairs(pairs, labels)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             network = trainable_network(
@@ -125,31 +136,57 @@ class ScopeClassifier:
         *,
         locality: float = 0.99,
         near_misses: Sequence[bool] | None = None,
+        keep_probabilities: bool = False,
     ) -> ScopeClassifier:
         """Learn probabilities and threshold from pairs that `fit` did not see.
+
+        A map from logits to probabilities takes hundreds of pairs to learn; a threshold can be
+        moved with fifty. With fewer than `calibration.PAIRS_FOR_A_MAP` pairs of your own, keep
+        the probabilities of a classifier that has been calibrated.
 
         Args:
             pairs: (edit wording, query).
             labels: 1 where the query is in scope of the edit, else 0.
             locality: Share of the near-misses that the threshold must keep out.
             near_misses: Which of the pairs labelled 0 look like the edit; None for all of them.
+            keep_probabilities: Whether to choose the threshold only; one pair of each class
+                is enough then, but see `Threshold.locality_low` for what so few can show.
+
+        Returns:
+            This classifier.
 
         Raises:
             CheckpointError: The classifier was not trained.
-            ValueError: Fewer than five pairs of a class, or lengths differ.
+            ValueError: Fewer than five pairs of a class (one, if probabilities are kept), no
+                near-misses, or lengths differ.
         """
         _check_pairs(pairs, labels)
         chosen = near_misses if near_misses is not None else [True] * len(pairs)
         if len(chosen) != len(pairs):
             raise ValueError(f"expected {len(pairs)} near_misses, got {len(chosen)}")
         logits = self.logits(pairs)
-        self.calibration_ = fit_calibration(logits, labels)
-        probability = self.calibration_(logits)
+        calibration = self.calibration_ if keep_probabilities else fit_calibration(logits, labels)
+        probability = calibration(logits)
         positive = np.asarray(labels, dtype=bool)
-        self.threshold_ = choose_threshold(
+        threshold = choose_threshold(
             probability[~positive & np.asarray(chosen, dtype=bool)], probability[positive], locality
         )
+        self.calibration_, self.threshold_ = calibration, threshold
         return self
+
+    def evaluate(self, pairs: Sequence[Pair], labels: Sequence[int] | Sequence[bool]) -> ScopeReport:
+        """How good probabilities and threshold are on pairs that neither was learned from.
+
+        Args:
+            pairs: (edit wording, query).
+            labels: 1 where the query is in scope of the edit, else 0.
+
+        Raises:
+            CheckpointError: The classifier was not trained.
+            ValueError: There are no pairs, or not as many labels.
+        """
+        _check_pairs(pairs, labels)
+        return ScopeReport.measure(self.probability(pairs), labels, self.threshold)
 
     def logits(self, pairs: Sequence[Pair]) -> Floats:
         """The network's raw verdict on each pair: float64 array (n,).
@@ -158,7 +195,7 @@ class ScopeClassifier:
             CheckpointError: The classifier was not trained.
         """
         if self._adapter is None:
-            raise CheckpointError("this scope classifier is not trained; call fit or from_pretrained")
+            raise CheckpointError(UNTRAINED)
         tokenizer = PairTokenizer(self._tokenizer, INFERENCE_TOKENS)
         encoded = tokenizer(pairs)
         found = np.empty(len(encoded), dtype=np.float64)
@@ -195,25 +232,16 @@ class ScopeClassifier:
         Raises:
             CheckpointError: The classifier was not trained.
         """
-        adapter = self._adapter
-        if adapter is None:
-            raise CheckpointError("this scope classifier is not trained: there is nothing to save")
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        tensors = {f"lora.{name}": tensor for name, tensor in adapter.lora.items()}
-        tensors |= {f"head.{name}": tensor for name, tensor in adapter.head.items()}
-        save_file(tensors, folder / "adapter.safetensors")
-        config = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "encoder": {"id": self.encoder.id, "weights_sha256": self.encoder.weights_sha256},
-            "lora": {"rank": adapter.rank, "alpha": adapter.alpha},
-            "fit": self.fit_,
-        }
-        _write_json(folder / "config.json", config)
-        threshold = asdict(self.threshold_) if self.threshold_ else None
-        calibration = {"calibration": self.calibration_.to_json(), "threshold": threshold}
-        _write_json(folder / "calibration.json", calibration)
+        if self._adapter is None:
+            raise CheckpointError(f"{UNTRAINED}: there is nothing to save")
+        SavedClassifier(
+            self.encoder.id,
+            self.encoder.weights_sha256,
+            self._adapter,
+            self.calibration_,
+            self.threshold_,
+            self.fit_,
+        ).write(Path(folder))
 
     @classmethod
     def from_pretrained(
@@ -235,34 +263,38 @@ class ScopeClassifier:
             EncoderNotFoundError: The encoder is not found.
         """
         folder = Path(folder) if folder is not None else shipped("scope")
-        config = _read_json(folder / "config.json")
-        if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
-            raise CheckpointError(
-                f"expected a {FORMAT} of version {FORMAT_VERSION} in {folder}, "
-                f"got {config.get('format')!r} of version {config.get('format_version')!r}"
-            )
+        saved = SavedClassifier.read(folder)
         classifier = cls(encoder, device=device)
+        if classifier.encoder.weights_sha256 != saved.encoder_sha256:
+            raise CheckpointError(
+                f"the scope classifier in {folder} was trained on {saved.encoder_id}, got {classifier.encoder.id}; "
+                "give the encoder it was trained on, or train a classifier for this one (`memedit train scope`)"
+            )
         try:
-            expected = config["encoder"]["weights_sha256"]
-            if classifier.encoder.weights_sha256 != expected:
-                raise CheckpointError(
-                    f"the scope classifier in {folder} was trained on {config['encoder']['id']}, "
-                    f"got {classifier.encoder.id}"
-                )
-            tensors = load_file(folder / "adapter.safetensors")
-            lora = {k.removeprefix("lora."): t for k, t in tensors.items() if k.startswith("lora.")}
-            head = {k.removeprefix("head."): t for k, t in tensors.items() if k.startswith("head.")}
-            classifier._use(Adapter(config["lora"]["rank"], config["lora"]["alpha"], lora, head))
-            values = _read_json(folder / "calibration.json")
-            classifier.calibration_ = Calibration.from_json(values["calibration"])
-            threshold = values["threshold"]
-            classifier.threshold_ = Threshold(**threshold) if threshold else None
-            classifier.fit_ = config["fit"]
-        except (KeyError, TypeError, AttributeError, OSError, RuntimeError, ValueError, SafetensorError) as error:
-            if isinstance(error, CheckpointError):
-                raise
+            classifier._use(saved.adapter)
+        except (KeyError, AttributeError, RuntimeError, ValueError, TypeError) as error:
             raise CheckpointError(f"the scope classifier in {folder} is damaged: {error}") from error
+        classifier.calibration_, classifier.threshold_ = saved.calibration, saved.threshold
+        classifier.fit_ = dict(saved.fit)
         return classifier
+
+    def _labelled(
+        self,
+        pairs: Sequence[Pair] | Sequence[Edit],
+        labels: Sequence[int] | Sequence[bool] | None,
+        *,
+        seed: int,
+        progress: bool,
+    ) -> tuple[Sequence[Pair], Sequence[int] | Sequence[bool]]:
+        """Pairs and labels as given, or those that edits make."""
+        edits = [item for item in pairs if isinstance(item, Edit)]
+        if not edits:
+            if labels is None:
+                raise ValueError("expected a label for each pair, or edits, got neither")
+            return cast(Sequence[Pair], pairs), labels
+        if len(edits) != len(pairs) or labels is not None:
+            raise ValueError("expected edits alone, or pairs with labels, got some of both")
+        return pairs_from_edits(edits, SentenceEncoder(self.encoder, self.device), seed=seed, progress=progress)
 
     def _use(self, adapter: Adapter) -> None:
         self._adapter = adapter
@@ -272,19 +304,3 @@ class ScopeClassifier:
 def _check_pairs(pairs: Sequence[Pair], labels: Sequence[int] | Sequence[bool]) -> None:
     if not pairs or len(pairs) != len(labels):
         raise ValueError(f"expected as many labels as pairs, got {len(labels)} for {len(pairs)}")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"expected a scope classifier, but {path} does not exist") from error
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"expected an object in {path}, got {type(values).__name__}")
-    return values
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Training of the scope classifier: the loop, its settings, and hard negatives from own edits."""
+"""Training of the scope classifier: the loop, its settings, and its state on disk."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from safetensors.torch import save_file
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
-from memedit.edits import Edit
-from memedit.memory.encoding import TextEncoder, encode_texts
 from memedit.scope.network import PairNetwork
 from memedit.scope.pairing import EncodedPair, Pair, PairTokenizer
 
@@ -42,8 +40,11 @@ class FitConfig:
     weight_decay: float = field(default=0.01, metadata={"help": "AdamW's weight decay"})
     rank: int = field(default=32, metadata={"help": "LoRA rank"})
     alpha: int = field(default=64, metadata={"help": "LoRA alpha"})
-    dropout: float = field(default=0.05, metadata={"help": "dropout on the adapter's input"})
-    max_tokens: int = field(default=64, metadata={"help": "longest pair in tokens"})
+    dropout: float = field(
+        default=0.0,
+        metadata={"help": "dropout in the encoder and on the adapter's input; one pass over many pairs needs none"},
+    )
+    max_tokens: int = field(default=112, metadata={"help": "longest pair in tokens"})
     seed: int = field(default=0, metadata={"help": "seed of order, dropout and fresh weights"})
 
 
@@ -115,45 +116,6 @@ def fit_network(
         "loss": float(np.mean(losses[-200:])) if losses else float("nan"),
         "bf16": float(use_bf16),
     }
-
-
-def pairs_from_edits(
-    edits: Sequence[Edit], encoder: TextEncoder, *, near: int = 4, seed: int = 0
-) -> tuple[list[Pair], list[int]]:
-    """Labelled pairs from a user's own edits: aliases are positives, near edits negatives.
-
-    Two edits that are near each other and ask for different things are what the classifier must
-    learn to keep apart. Edits with the same target may be the same fact and make no pair.
-
-    Args:
-        edits: The edits; those with aliases teach most.
-        encoder: Finds the nearest other edits.
-        near: How many of them to take for each edit.
-        seed: Chooses the wordings.
-
-    Returns:
-        Pairs of (edit wording, query) and a label for each.
-    """
-    rng = random.Random(seed)
-    pairs: list[Pair] = []
-    labels: list[int] = []
-    for edit in edits:
-        for query in edit.wordings:
-            pairs.append((edit.prompt, query))
-            labels.append(1)
-    if len(edits) < 2:
-        return pairs, labels
-    found = encode_texts(encoder, (edit.prompt for edit in edits))
-    vectors = np.stack([found[edit.prompt] for edit in edits])
-    for row, edit in enumerate(edits):
-        similarity = vectors @ vectors[row]
-        similarity[row] = -np.inf
-        for place in np.argsort(-similarity)[:near]:
-            other = edits[int(place)]
-            if np.isfinite(similarity[place]) and other.target != edit.target:
-                pairs.append((edit.prompt, rng.choice(other.wordings)))
-                labels.append(0)
-    return pairs, labels
 
 
 class _State:

@@ -12,7 +12,7 @@ import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from peft.utils import set_peft_model_state_dict
 from torch import nn
-from transformers import AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from memedit.scope.pairing import PairBatch
 
@@ -20,6 +20,8 @@ HEAD_WIDTH = 192
 
 _PREFIX, _DOWN, _UP = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 """How PEFT names the tensors of an adapter."""
+_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout")
+"""How the encoders' configurations name their own dropout."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,10 @@ def trainable_network(
         encoder: Folder of the sentence encoder.
         rank: LoRA rank.
         alpha: LoRA alpha.
-        dropout: Dropout on the adapter's input.
+        dropout: Dropout in the encoder and on the adapter's input.
         start: Adapter to go on from; None starts as the encoder itself.
     """
-    network = _bare(encoder)
+    network = _bare(encoder, dropout=dropout)
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear")
     backbone: Any = network.backbone
     with warnings.catch_warnings():
@@ -131,8 +133,14 @@ def adapter_of(network: PairNetwork, *, rank: int, alpha: int) -> Adapter:
     return Adapter(rank, alpha, _copied(lora), _copied(network.head.state_dict()))
 
 
-def _bare(encoder: Path) -> PairNetwork:
-    backbone: PreTrainedModel = AutoModel.from_pretrained(str(encoder), local_files_only=True, dtype=torch.float32)
+def _bare(encoder: Path, *, dropout: float = 0.0) -> PairNetwork:
+    settings = AutoConfig.from_pretrained(str(encoder), local_files_only=True)
+    for name in _DROPOUTS:
+        if hasattr(settings, name):
+            setattr(settings, name, dropout)
+    backbone: PreTrainedModel = AutoModel.from_pretrained(
+        str(encoder), config=settings, local_files_only=True, dtype=torch.float32
+    )
     if hasattr(backbone, "pooler"):
         backbone.pooler = None
     config = backbone.config

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memedit.errors import CheckpointError
-from memedit.scope.calibration import Calibration, choose_threshold, fit_calibration
+from memedit.scope import calibration as module
+from memedit.scope.calibration import (
+    CLIP,
+    Calibration,
+    Threshold,
+    choose_threshold,
+    fit_calibration,
+    wilson_interval,
+)
 
 PROBABILITIES = st.lists(st.floats(0, 1), min_size=1, max_size=60)
 
@@ -74,6 +83,86 @@ def test_the_threshold_keeps_the_stated_locality(
     assert threshold.measured_locality >= locality or np.isclose(threshold.measured_locality, locality)
     assert threshold.measured_locality == np.mean(np.array(near_misses) < threshold.value)
     assert threshold.value >= 0.5
+
+
+LABELLED_LOGITS = st.lists(st.tuples(st.integers(-40, 40), st.booleans()), min_size=20, max_size=120).filter(
+    lambda rows: min(sum(label for _, label in rows), sum(not label for _, label in rows)) >= 5
+)
+
+
+@pytest.fixture
+def isotonic_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the isotonic method is tried."""
+    monkeypatch.setattr(module, "METHODS", ("isotonic",))
+
+
+@pytest.mark.usefixtures("isotonic_only")
+def test_isotonic_calibration_rises_strictly() -> None:
+    """Between the lowest and the highest logit seen no two logits get one probability."""
+
+    @settings(deadline=None, max_examples=60)
+    @given(LABELLED_LOGITS)
+    def check(rows: list[tuple[int, bool]]) -> None:
+        logits = [logit / 4 for logit, _ in rows]
+        if len(set(logits)) == 1:
+            return
+        calibration = fit_calibration(logits, [label for _, label in rows])
+        assert calibration.method == "isotonic"
+        assert (np.diff(np.array(calibration.knots), axis=0) > 0).all()
+        assert calibration.knots[0][0] <= min(logits)
+        assert calibration.knots[-1][0] >= max(logits)
+        found = calibration(np.linspace(min(logits), max(logits), 97))
+        assert (np.diff(found) > 0).all()
+        assert ((found >= CLIP) & (found <= 1 - CLIP)).all()
+
+    check()
+
+
+@pytest.mark.usefixtures("isotonic_only")
+def test_centres_of_plateaus_are_at_least_as_good_as_plateaus() -> None:
+    """A strictly rising map stays near to the shares that are observed, also where they are no logistic curve."""
+    rng = np.random.default_rng(2)
+    logits = rng.uniform(-6, 6, 20_000)
+    truth = np.where(logits > 0, 0.55 + logits * 0.07, 0.05)
+    seen = fit_calibration(logits, (rng.random(20_000) < truth).astype(int))
+    assert abs(seen(logits) - truth).mean() < 0.02
+
+
+def test_equal_logits_are_refused() -> None:
+    """Logits that say nothing cannot be mapped to anything."""
+    with pytest.raises(ValueError, match="logits that differ"):
+        fit_calibration([1.5] * 20, [0, 1] * 10)
+
+
+def test_few_near_misses_give_a_wide_interval() -> None:
+    """Twenty-five near-misses that were all kept out do not show that 99 in 100 are."""
+    threshold = choose_threshold([0.1] * 25, [0.9] * 25, 0.99)
+    assert threshold.measured_locality == 1.0
+    assert threshold.locality_low == pytest.approx(0.867, abs=0.001)
+    assert threshold.locality_high == 1.0
+
+
+@given(st.integers(1, 5000), st.floats(0, 1))
+def test_an_interval_holds_its_own_share(trials: int, share: float) -> None:
+    """The share that was observed lies within its interval, and the interval within 0 and 1."""
+    successes = round(trials * share)
+    low, high = wilson_interval(successes, trials)
+    assert 0 <= low <= successes / trials <= high <= 1
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 0), (2, 1), (-1, 3)])
+def test_an_impossible_share_is_refused(successes: int, trials: int) -> None:
+    """An interval needs trials, and no more successes than these."""
+    with pytest.raises(ValueError, match="successes among"):
+        wilson_interval(successes, trials)
+
+
+def test_evidence_of_early_versions_is_read() -> None:
+    """A threshold that was saved without interval claims none."""
+    early = asdict(choose_threshold([0.1], [0.9], 0.9))
+    del early["locality_low"], early["locality_high"]
+    assert Threshold(**early).locality_low == 0.0
+    assert Threshold(**early).locality_high == 1.0
 
 
 def test_an_easy_task_does_not_lower_the_threshold() -> None:

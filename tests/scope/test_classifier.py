@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
+from memedit.edits import Edit
 from memedit.errors import CheckpointError
 from memedit.scope import ScopeClassifier, SentenceEncoder
-from tests.scope.conftest import world_pairs
+from tests.scope.conftest import NAMES, QUICK, WORDINGS, world_pairs
+from tests.scope.tiny_encoder import write_tiny_encoder
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +81,84 @@ def test_an_untrained_classifier_says_so(encoder: SentenceEncoder, tmp_path: Pat
         fresh.save_pretrained(tmp_path)
 
 
+def test_an_untrained_classifier_says_what_to_do(encoder: SentenceEncoder) -> None:
+    """The error names the two ways to a trained classifier."""
+    fresh = ScopeClassifier(encoder.files)
+    for call in (fresh.calibrate, fresh.evaluate):
+        with pytest.raises(CheckpointError, match=r"call fit .* ScopeClassifier\.from_pretrained\(\)"):
+            call([("a", "b")] * 10, [0, 1] * 5)
+
+
+def test_it_learns_from_edits_alone(encoder: SentenceEncoder) -> None:
+    """Edits without labels are enough: the pairs are made from them."""
+    edits = [
+        Edit(f"{name}/{relation}", texts[0].format(name), f"{name}'s {relation}", subject=name,
+             aliases=[texts[1].format(name)])
+        for name in NAMES[:4] for relation, texts in WORDINGS.items()
+    ]  # fmt: skip
+    fitted = ScopeClassifier(encoder.files).fit(edits, config=replace(QUICK, epochs=1))
+    assert fitted.fit_["pairs"] > 5 * len(edits)
+    assert fitted.probability([("The capital of Orla Venn is", "b")]).shape == (1,)
+
+
+def test_edits_and_labels_do_not_mix(encoder: SentenceEncoder) -> None:
+    """Edits take no labels, pairs need them, and a sequence holds one of both."""
+    edit = Edit("1", "Who runs Acme?", "Li")
+    for pairs, labels in (([edit], [1]), ([edit, ("a", "b")], None), ([("a", "b")], None)):
+        with pytest.raises(ValueError, match="edits"):
+            ScopeClassifier(encoder.files).fit(pairs, labels)
+
+
+def test_scikit_learn_can_clone_it(encoder: SentenceEncoder) -> None:
+    """`get_params` holds all that makes a classifier of the same kind, untrained."""
+    original = ScopeClassifier(encoder.files, device="cpu")
+    again = clone(original)
+    assert again.get_params() == original.get_params() == {"encoder": encoder.files, "device": "cpu"}
+
+
+def test_a_report_is_about_the_verdicts_and_the_threshold(small_classifier: ScopeClassifier) -> None:
+    """`evaluate` measures `probability` at `threshold`."""
+    pairs, labels = world_pairs()
+    report = small_classifier.evaluate(pairs, labels)
+    right = (small_classifier.probability(pairs) >= small_classifier.threshold) == np.array(labels, dtype=bool)
+    assert report.accuracy == pytest.approx(right.mean())
+    assert report.threshold == small_classifier.threshold
+    with pytest.raises(ValueError, match="as many labels"):
+        small_classifier.evaluate(pairs, labels[:-1])
+
+
+def test_probability_and_logit_rank_alike(small_classifier: ScopeClassifier) -> None:
+    """Calibration makes no ties among the pairs it was learned from."""
+    pairs, _ = world_pairs()
+    logits, probability = small_classifier.logits(pairs), small_classifier.calibration_(small_classifier.logits(pairs))
+    order = np.argsort(logits)
+    apart = np.diff(logits[order]) > 1e-4
+    assert (np.diff(probability[order])[apart] > 0).all()
+
+
+def test_the_threshold_moves_alone(saved: Path, encoder: SentenceEncoder) -> None:
+    """With few pairs the probabilities can be kept; the threshold then keeps out what was stated."""
+    classifier = ScopeClassifier.from_pretrained(saved, encoder.files)
+    pairs, labels = (values[::4] for values in world_pairs())
+    map_before, before = classifier.calibration_, classifier.probability(pairs)
+    assert classifier.calibrate(pairs, labels, locality=1.0, keep_probabilities=True) is classifier
+    assert classifier.calibration_ is map_before
+    assert np.array_equal(classifier.probability(pairs), before)
+    assert classifier.evaluate(pairs, labels).locality == 1.0
+    assert classifier.threshold_ is not None
+    assert 0 < classifier.threshold_.locality_low < 1.0
+
+
+def test_a_calibration_that_fails_changes_nothing(saved: Path, encoder: SentenceEncoder) -> None:
+    """Without near-misses neither probabilities nor threshold are touched."""
+    classifier = ScopeClassifier.from_pretrained(saved, encoder.files)
+    pairs, labels = world_pairs()
+    before = classifier.calibration_, classifier.threshold_
+    with pytest.raises(ValueError, match="near-misses"):
+        classifier.calibrate(pairs, labels, near_misses=[False] * len(pairs))
+    assert (classifier.calibration_, classifier.threshold_) == before
+
+
 def test_labels_must_match_pairs(encoder: SentenceEncoder) -> None:
     """As many labels as pairs are expected, and at least one."""
     with pytest.raises(ValueError, match="as many labels as pairs"):
@@ -114,5 +196,31 @@ def test_a_checkpoint_for_other_weights_is_refused(saved: Path, encoder: Sentenc
     config = json.loads((folder / "config.json").read_text())
     config["encoder"] = {"id": "other-encoder", "weights_sha256": "0" * 64}
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match="was trained on other-encoder"):
+    with pytest.raises(CheckpointError, match=r"was trained on other-encoder.*give the encoder it was trained on"):
         ScopeClassifier.from_pretrained(folder, encoder.files)
+
+
+@pytest.fixture(scope="module")
+def other_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an encoder after XLM-R's fashion."""
+    return write_tiny_encoder(tmp_path_factory.mktemp("encoder") / "tiny")
+
+
+def test_the_encoder_is_a_setting(other_encoder: Path, tmp_path: Path) -> None:
+    """A classifier learns on, is saved without, and is loaded with an encoder that is not MiniLM."""
+    pairs, labels = world_pairs()
+    config = replace(QUICK, epochs=12, learning_rate=5e-3)
+    fitted = ScopeClassifier(other_encoder).fit(pairs, labels, config).calibrate(pairs, labels, locality=0.9)
+    auroc = fitted.evaluate(pairs, labels).auroc
+    assert auroc is not None
+    assert auroc > 0.6
+    fitted.save_pretrained(tmp_path)
+    loaded = ScopeClassifier.from_pretrained(tmp_path, other_encoder)
+    assert np.array_equal(loaded.probability(pairs), fitted.probability(pairs))
+    assert loaded.encoder.id.startswith("xlm-roberta-16-")
+
+
+def test_classifier_and_encoder_must_fit(saved: Path, other_encoder: Path) -> None:
+    """A classifier on another encoder is refused by a sentence that names both."""
+    with pytest.raises(CheckpointError, match=r"trained on all-MiniLM-L6-v2-\w+, got xlm-roberta-16-\w+; give"):
+        ScopeClassifier.from_pretrained(saved, other_encoder)

@@ -1,4 +1,4 @@
-"""The training loop and the pairs made from a user's own edits."""
+"""The training loop."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from memedit.edits import Edit
 from memedit.scope import ScopeClassifier, SentenceEncoder, fitting
-from memedit.scope.fitting import FitConfig, pairs_from_edits
+from memedit.scope.fitting import FitConfig
 from memedit.scope.pairing import EncodedPair, PairBatch, PairTokenizer
 from tests.scope.conftest import world_pairs
 
@@ -65,23 +64,3 @@ def test_fitting_leaves_the_random_state_alone(encoder: SentenceEncoder) -> None
     torch.manual_seed(2)
     second = ScopeClassifier(encoder.files).fit(pairs, labels, CONFIG)
     assert abs(first.logits(pairs) - second.logits(pairs)).max() < 0.1
-
-
-def test_own_edits_make_pairs_of_both_kinds(encoder: SentenceEncoder) -> None:
-    """Aliases are positives, near edits with other answers negatives, the same answer neither."""
-    edits = [
-        Edit("1", "The capital of Peru is", "Cusco", aliases=("Peru's capital city is",)),
-        Edit("2", "The capital of Chile is", "Arica"),
-        Edit("3", "Which city is Peru's seat of government?", "Cusco"),
-    ]
-    pairs, labels = pairs_from_edits(edits, encoder)
-    labelled = dict(zip(pairs, labels, strict=True))
-    assert labelled["The capital of Peru is", "Peru's capital city is"] == 1
-    assert labelled["The capital of Chile is", "Which city is Peru's seat of government?"] == 0
-    assert ("The capital of Peru is", "Which city is Peru's seat of government?") not in labelled
-
-
-def test_one_edit_makes_positives_only(encoder: SentenceEncoder) -> None:
-    """A single edit has no near-miss and no edits make no pairs."""
-    assert pairs_from_edits([Edit("1", "a", "b")], encoder) == ([("a", "a")], [1])
-    assert pairs_from_edits([], encoder) == ([], [])
