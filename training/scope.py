@@ -11,21 +11,18 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from memedit.evaluation.metrics import auroc, expected_calibration_error
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.encoder import SentenceEncoder
 from memedit.scope.fitting import FitConfig
 from training.scope_data.card import scope_card
-from training.scope_data.dataset import build_dataset
-from training.scope_data.held_out import measure_routing
-from training.scope_data.pairs import NEAR_MISSES, Pair
+from training.scope_data.dataset import build_splits
+from training.scope_data.held_out import SETTINGS, measure_routing
+from training.scope_data.measures import measure_pairs
+from training.scope_data.routed import calibrate_by_routing
 
 logger = logging.getLogger("training.scope")
 
@@ -35,63 +32,43 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     options = _parse(argv)
     encoder = SentenceEncoder.from_pretrained(options.encoder, device=options.device)
-    dataset = build_dataset(options.data, encoder, pairs=options.count, seed=options.seed)
+    splits = build_splits(options.data, encoder, pairs=options.count, seed=options.seed)
     if options.measure:
         classifier = ScopeClassifier.from_pretrained(options.output, encoder.files, device=options.device)
     else:
         classifier = ScopeClassifier(encoder.files, device=options.device)
+        train = splits["train"].pairs
+        config = FitConfig(
+            epochs=options.epochs, learning_rate=options.learning_rate, batch_size=options.batch_size, seed=options.seed
+        )
         classifier.fit(
-            _texts(dataset.train), _labels(dataset.train), _config(options),
+            [(pair.wording, pair.query) for pair in train], [pair.in_scope for pair in train], config,
             resume_from=_state_file(options.output), progress=True,
         )  # fmt: skip
-    _calibrate(classifier, dataset.calibration, options.locality)
+        classifier.save_pretrained(options.output)
+    calibrate_by_routing(classifier, encoder, splits["calibration"], locality=options.locality, seed=options.seed)
     classifier.save_pretrained(options.output)
-    metrics: dict[str, Any] = {"pairs": measure_pairs(classifier, dataset.test)}
-    metrics["routing"], metrics["errors"] = measure_routing(
-        classifier, encoder, options.data, seed=options.seed, scale=options.evaluation_scale
-    )
+    metrics: dict[str, Any] = {"pairs": measure_pairs(classifier, splits["test"].pairs)}
+    settings = [s for s in SETTINGS if s.edits <= options.largest]
+    routing, report = measure_routing(classifier, encoder, options.data, settings, seed=options.seed)
+    metrics |= routing
+    metrics["left_out"] = json.loads(options.left_out.read_text(encoding="utf-8")) if options.left_out else {}
     text = json.dumps(metrics, indent=2, ensure_ascii=False)
     (options.output / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    command = (
-        f"python -m training.scope --data DIR --output {options.output} --count {options.count} "
-        f"--epochs {options.epochs} --locality {options.locality} --seed {options.seed}"
-    )
-    card = scope_card(classifier, dataset.train, metrics, command)
+    if report is not None:
+        report.save_plots(options.output)
+    card = scope_card(classifier, splits["train"].pairs, metrics, _command(options))
     (options.output / "README.md").write_text(card, encoding="utf-8")
     for row in metrics["routing"]:
         logger.info("%s", row)
 
 
-def measure_pairs(classifier: ScopeClassifier, pairs: Sequence[Pair]) -> dict[str, Any]:
-    """Accuracy by family, AUROC and expected calibration error on held-out pairs."""
-    found = classifier.probability(_texts(pairs))
-    right: dict[str, list[bool]] = defaultdict(list)
-    for pair, probability in zip(pairs, found, strict=True):
-        right[pair.family].append((probability >= classifier.threshold) == pair.in_scope)
-    labels = np.array(_labels(pairs))
-    return {
-        "count": len(pairs),
-        "auroc": auroc(found[labels].tolist(), found[~labels].tolist()),
-        "ece": expected_calibration_error(found.tolist(), labels.tolist()),
-        "by_family": {family: float(np.mean(values)) for family, values in sorted(right.items())},
-    }
-
-
-def _calibrate(classifier: ScopeClassifier, pairs: Sequence[Pair], locality: float) -> None:
-    near = [pair.family in NEAR_MISSES for pair in pairs]
-    classifier.calibrate(_texts(pairs), _labels(pairs), locality=locality, near_misses=near)
-
-
-def _texts(pairs: Sequence[Pair]) -> list[tuple[str, str]]:
-    return [(pair.wording, pair.query) for pair in pairs]
-
-
-def _labels(pairs: Sequence[Pair]) -> list[bool]:
-    return [pair.in_scope for pair in pairs]
-
-
-def _config(options: argparse.Namespace) -> FitConfig:
-    return FitConfig(epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed)
+def _command(options: argparse.Namespace) -> str:
+    return (
+        f"python -m training.scope --data DIR --output {options.output} --count {options.count} "
+        f"--epochs {options.epochs} --batch-size {options.batch_size} --locality {options.locality} "
+        f"--seed {options.seed}"
+    )
 
 
 def _state_file(output: Path) -> Path:
@@ -104,14 +81,16 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder with the public data")
     parser.add_argument("--output", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--encoder", help="folder or hub id of the sentence encoder")
-    parser.add_argument("--count", type=int, default=150_000, help="training pairs to make from --data")
+    parser.add_argument("--count", type=int, default=180_000, help="training pairs to make from --data")
     parser.add_argument("--epochs", type=int, default=1, help="passes over the training pairs")
+    parser.add_argument("--batch-size", type=int, default=64, help="pairs per step")
     parser.add_argument("--learning-rate", type=float, default=FitConfig.learning_rate)
-    parser.add_argument("--locality", type=float, default=0.998, help="share of near-misses to keep out")
+    parser.add_argument("--locality", type=float, default=0.99, help="share of near-misses to keep out")
+    parser.add_argument("--left-out", type=Path, help="output of training.scope_left_out, to be told in the card")
     parser.add_argument(
         "--measure", action="store_true", help="calibrate and measure the checkpoint at --output, train nothing"
     )
-    parser.add_argument("--evaluation-scale", type=float, default=1.0, help="share of the full evaluation")
+    parser.add_argument("--largest", type=int, default=100_000, help="edits in the largest memory of the evaluation")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     return parser.parse_args(argv)

@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 
-from training.scope_data.augment import Augmenter
-from training.scope_data.bank import TemplateBank
-from training.scope_data.facts import Fact, SubjectSet, split_of
+from memedit.scope import ScopeClassifier, SentenceEncoder
+from training.scope_data.bank import TemplateBank, other_number, short_form
+from training.scope_data.dataset import Split
+from training.scope_data.facts import Fact, SubjectSet, one_per_subject, split_of
+from training.scope_data.held_out_memory import KnownVectors
 from training.scope_data.labels import label_of, surely_differ
-from training.scope_data.pairs import Pair, PairMaker, balanced
+from training.scope_data.mixture import SHARES, mixed
+from training.scope_data.pairs import NEAR_MISSES, Pair, PairMaker
+from training.scope_data.routed import calibrate_by_routing
+from training.scope_data.statement_pairs import statement_pairs
+from training.scope_data.statements import Statement
 
 FACTS = [
-    Fact("made", name, "birth_place", (f"Where was {name} born?", f"The birthplace of {name} is"))
+    Fact("made", name, "birth_place", (f"Where was {name} born?", f"The birthplace of {name} is"), answer="Lundby")
     for name in ("Orla Venn", "Tam Brisk", "Iva Lund")
-] + [Fact("made", "Pell Osten", "mother", ("Who is the mother of Pell Osten?",))]
+] + [
+    Fact(
+        "made", "Pell Osten", "mother", ("Who is the mother of Pell Osten?",), ("Pell Osten's mother is",),
+        steps=("Where was the mother of Pell Osten born?",), others=(("same_subject", "The gender of Pell Osten is"),),
+        answer="Ada Osten",
+    )
+]  # fmt: skip
+UNRELATED = ["who sings yellow", "how old is the moon"]
+PROSE = ["The wind had gone round to the north before dawn.", "She put the letter back in the drawer."]
+
+
+def maker_of(facts: list[Fact]) -> PairMaker:
+    """A pair maker that changes no query."""
+    return PairMaker(facts, TemplateBank(facts), UNRELATED, PROSE, random.Random(0), changed=0.0)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +46,7 @@ FACTS = [
         ("The mother tongue of {} is", "native_language"),
         ("{} died in the city of", "death_place"),
         ("Who is {}'s mother?", "mother"),
+        ("The number of children {} has is", None),
         ("Tell me about {}", None),
     ],
 )
@@ -47,6 +68,7 @@ def test_test_subjects_are_found_anywhere_in_a_fact() -> None:
     held_out = SubjectSet(["Orla Venn"])
     assert held_out.mentioned_in(FACTS[0])
     assert held_out.mentioned_in(Fact("made", "x", None, ("x is",), others=(("neighbour", "orla venn, is"),)))
+    assert held_out.mentioned_in(Fact("made", "x", None, ("x is",), aliases=("ORLA VENN is",)))
     assert not held_out.mentioned_in(FACTS[1])
 
 
@@ -54,28 +76,104 @@ def test_a_subject_is_in_one_split() -> None:
     """The split depends on the subject and the seed, not on spelling or source."""
     assert split_of("Orla Venn", 0) == split_of("orla  venn!", 0)
     assert {split_of(str(number), 0) for number in range(200)} == {"train", "calibration", "test"}
+    assert len(one_per_subject([*FACTS, *FACTS])) == len(FACTS)
 
 
-def test_positives_and_negatives_are_what_they_say() -> None:
-    """Positives name the edit's subject; negatives name another or ask something else."""
-    rng = random.Random(0)
-    maker = PairMaker(FACTS, TemplateBank(FACTS), ["who sings yellow", "how old is the moon"], rng)
-    for pair in maker.positives():
+def test_positives_name_their_subject() -> None:
+    """Every query made to be in scope names the edit's subject, in full or in short."""
+    for pair in maker_of(FACTS).positives():
         assert pair.in_scope
-    families = {pair.family for pair in maker.negatives() if not pair.in_scope}
-    assert {"swapped_subject", "same_subject"} <= families
+        same = pair.family == "same_words"  # this one is written in another way on purpose
+        assert same or any(word in pair.query for word in ("Venn", "Brisk", "Lund", "Osten")), pair
 
 
-def test_the_mixture_is_balanced() -> None:
-    """Forty-five in a hundred pairs are positive when there are enough of both."""
-    positives, negatives = ([Pair("a", str(n), kind, "x") for n in range(500)] for kind in (True, False))
-    chosen = balanced(positives, negatives, 200, random.Random(0))
-    assert len(chosen) == 200
-    assert sum(pair.in_scope for pair in chosen) == 90
+def test_negatives_cover_the_ways_to_be_wrong() -> None:
+    """Another subject, another relation, the way back, the answer, a trap and no question at all are made."""
+    pairs = [pair for _ in range(20) for pair in maker_of(FACTS).negatives()]
+    assert not any(pair.in_scope for pair in pairs)
+    families = {pair.family for pair in pairs}
+    assert {
+        "swapped_subject", "same_subject", "step_aside", "inverse", "about_answer", "trap", "no_question", "unrelated",
+    } <= families  # fmt: skip
+    swapped = [pair for pair in pairs if pair.family == "swapped_subject"]
+    assert all(SubjectSet([fact.subject]).found(p.wording) == set() or fact.subject not in p.query
+               for p in swapped for fact in FACTS)  # fmt: skip
 
 
-def test_changed_queries_are_never_empty() -> None:
-    """Whatever is done to a query, words are left."""
-    augment = Augmenter(random.Random(0), ["Some context."], rate=1.0)
-    for query in ["?", "Who is {}?", "a", "Orla Venn's mother is"] * 50:
-        assert augment(query) or query == "?"
+def test_every_family_has_a_share() -> None:
+    """No family is made that the mixture does not know, nor called a near-miss that it never makes."""
+    made = {p.family for p in (*maker_of(FACTS).positives(), *maker_of(FACTS).negatives())}
+    assert made <= set(SHARES)
+    assert set(NEAR_MISSES) <= set(SHARES)
+
+
+def test_the_mixture_keeps_its_proportions() -> None:
+    """Families come in their shares, and a scarce one leaves its room to the others of its class."""
+    plenty = [Pair("a", f"{family} {n}", in_scope, family)
+              for family, in_scope in (("paraphrase", True), ("same_subject", False)) for n in range(900)]  # fmt: skip
+    scarce = [Pair("a", f"{n}", True, "one_step") for n in range(7)]
+    chosen = Counter(pair.family for pair in mixed([*plenty, *scarce], 400, random.Random(0)))
+    assert chosen["one_step"] == 7
+    assert chosen.total() == pytest.approx(400, abs=2)
+    assert chosen["paraphrase"] + 7 == pytest.approx(400 * 47 / 100, abs=2)
+
+
+def test_a_statement_is_asked_part_by_part() -> None:
+    """Each part of a statement makes a positive; what it leaves open or says of others makes negatives."""
+    statement = Statement(
+        "post", "Acme moves to Rome in May.",
+        (("Where does Acme move?",), ("When does Acme move?",)), ("Who owns Acme?",), ("Where does Apex move?",),
+    )  # fmt: skip
+    augment = maker_of(FACTS).augment
+    pairs = list(statement_pairs([statement], augment, UNRELATED, random.Random(1)))
+    assert [p.query for p in pairs if p.in_scope] == ["Where does Acme move?", "When does Acme move?"]
+    assert {"Who owns Acme?", "Where does Apex move?"} <= {p.query for p in pairs if not p.in_scope}
+
+
+@pytest.mark.parametrize(
+    ("subject", "person", "expected"),
+    [
+        ("The Beatles", False, {"Beatles"}),
+        ("USS Platte (AO-24)", False, {"USS Platte"}),
+        ("Orla Venn", True, {None}),
+        ("Orla Hansen", True, {"Hansen"}),
+        ("Orla Maria Hansen", True, {"Orla Hansen", None}),
+        ("Visual Basic Script", False, {None}),
+    ],
+)
+def test_names_are_shortened_where_that_is_safe(subject: str, person: bool, expected: set[str | None]) -> None:
+    """Articles, brackets and the first or middle names of persons may go; nothing else."""
+    assert {short_form(subject, person=person, rng=random.Random(seed)) for seed in range(20)} == expected
+
+
+def test_a_number_in_a_name_is_changed() -> None:
+    """Only the number differs; a name without one has no such near-miss."""
+    found = {other_number("1998 Winter Games", random.Random(seed)) for seed in range(40)}
+    assert found == {"1996 Winter Games", "1997 Winter Games", "1999 Winter Games", "2000 Winter Games",
+                     "2008 Winter Games"}  # fmt: skip
+    assert other_number("Orla Venn", random.Random(0)) is None
+
+
+def test_calibration_is_on_routed_queries(encoder: SentenceEncoder, small_classifier: ScopeClassifier) -> None:
+    """The recipe calibrates on the best candidates that a router found, and states its evidence."""
+    names = [f"{first} {last}" for first in ("Orla", "Tam", "Iva", "Pell") for last in ("Venn", "Brisk", "Lund")]
+    facts = [
+        Fact("made", name, "mother", (f"Who is the mother of {name}?",), (f"{name}'s mother is",), answer="Ada")
+        for name in names
+    ]
+    maker = maker_of(facts)
+    pairs = [*maker.positives(), *maker.negatives()]
+    classifier = ScopeClassifier(encoder.files)
+    classifier._use(small_classifier._adapter)
+    calibrate_by_routing(classifier, encoder, Split(facts, pairs, UNRELATED), locality=0.9, seed=0)
+    assert classifier.threshold_ is not None
+    assert classifier.threshold_.stated_locality == 0.9
+    assert classifier.calibration_.pairs > len(facts)
+
+
+def test_texts_are_encoded_once(encoder: SentenceEncoder) -> None:
+    """Memories of several sizes share the vectors of what they both hold."""
+    known = KnownVectors(encoder)
+    first = known.encode(["Orla Venn", "Tam Brisk", "Orla Venn"])
+    assert first.shape == (3, encoder.dimension)
+    assert (known.encode(["Tam Brisk"])[0] == first[1]).all()

@@ -1,4 +1,4 @@
-"""The model card of a scope classifier, written from its run."""
+"""The model card of the shipped scope classifier, written from its run."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from memedit.scope.card import threshold_sentences
 from memedit.scope.classifier import ScopeClassifier
 from training.scope_data.pairs import Pair
 
 _COLUMNS = {
-    "memory": "memory",
+    "memory": "asked about",
+    "edits": "edits",
     "paraphrase_recall": "right edit",
+    "one_step_recall": "right edit, one step",
     "wrong_edit": "wrong edit",
     "neighbour_kept_out": "neighbour kept out",
     "same_subject_kept_out": "same subject kept out",
+    "name_swapped_kept_out": "namesake kept out",
     "unrelated_kept_out": "unrelated kept out",
     "auroc": "AUROC",
     "ece": "ECE",
@@ -26,15 +30,8 @@ def scope_card(classifier: ScopeClassifier, train: Sequence[Pair], metrics: Mapp
     """The card as Markdown."""
     fit, threshold = classifier.fit_, classifier.threshold_
     assert threshold is not None
-    counts = Counter((pair.family, pair.in_scope) for pair in train)
-    accuracy = metrics["pairs"]["by_family"]
-    families = "\n".join(
-        f"| {family} | {'yes' if positive else 'no'} | {count:,} | {_shown(accuracy.get(family))} |"
-        for (family, positive), count in sorted(counts.items(), key=lambda item: -item[1])
-    )
-    rows = "\n".join("| " + " | ".join(_shown(row[name]) for name in _COLUMNS) + " |" for row in metrics["routing"])
     losses = ", ".join(f"{k} {v:.4f}" for k, v in classifier.calibration_.log_loss.items())
-    errors = "\n".join(f"- {error}" for error in metrics["errors"][:24])
+    pairs = metrics["pairs"]
     return f"""---
 license: apache-2.0
 library_name: memedit
@@ -42,7 +39,7 @@ base_model: sentence-transformers/all-MiniLM-L6-v2
 language: en
 ---
 
-# memedit scope classifier, first version
+# memedit scope classifier
 
 Says how probable it is that a query is in scope of an edit: a cross-encoder on the frozen weights of
 all-MiniLM-L6-v2 (not stored here; SHA-256 in `config.json`) with a LoRA adapter (rank {fit["settings"]["rank"]}) and a
@@ -50,46 +47,110 @@ small head. English only. Made by
 
     {command}
 
-in {fit["seconds"] / 60:.0f} minutes ({fit["steps"]:.0f} steps, last loss {fit["loss"]:.4f}).
+in {fit["seconds"] / 60:.0f} minutes on two cores ({fit["steps"]:.0f} steps, last loss {fit["loss"]:.4f}).
 
 ## Training pairs
 
-{fit["pairs"]:,} pairs from CounterFact (MIT), zsRE (Levy et al. 2017), KnowEdit and PokeMQA (MIT), with SimpleQuestions
-(CC BY 3.0) and Natural Questions (CC BY-SA 3.0), subjects disjoint between training,
-calibration and test. CounterFact's validation file and the last tenth of zsRE are in none of them, nor
-is any row that names one of their subjects. Accuracy is on the test split, at the threshold.
+{fit["pairs"]:,} pairs from CounterFact (MIT), zsRE (Levy et al. 2017), KnowEdit and PokeMQA (MIT), the relations of LRE
+(MIT), SimpleQuestions (CC BY 3.0) and Natural Questions (CC BY-SA 3.0), with the project's own wordings of
+91 relations (`training/scope_data/relations`) and its own free statements (`training/scope_data/statements`).
+Subjects are disjoint between training, calibration and test. CounterFact's validation file, the last tenth of zsRE
+and an eighth of KnowEdit's subjects are in none of them, nor is any row that names one of their subjects.
+
+Accuracy is on the test split ({pairs["count"]:,} pairs; AUROC {pairs["auroc"]:.4f}), at the threshold. A test pair is one edit and one
+query; four of ten training queries and two of ten test queries are written in another way (lower case, typing
+errors, no punctuation, courtesy, behind another sentence).
 
 | family | in scope | training pairs | test accuracy |
 |---|---|---|---|
-{families}
+{_families(train, pairs["by_family"])}
 
 ## Calibration and threshold
 
-Method: {classifier.calibration_.method} (cross-validated log loss: {losses}) on {classifier.calibration_.pairs:,} held-out pairs.
-Threshold {threshold.value:.4f}, chosen to keep out {threshold.stated_locality:.1%} of {threshold.near_misses:,} held-out near-misses; it keeps out
-{threshold.measured_locality:.1%} of them and lets in {threshold.measured_recall:.1%} of {threshold.positives:,} held-out pairs in scope.
+Method: {classifier.calibration_.method} (cross-validated log loss: {losses}) on {classifier.calibration_.pairs:,} held-out queries, each
+with the best candidate that the router found for it in a memory of the calibration split's edits.
+{threshold_sentences(threshold)}
+
+![Reliability diagram](reliability.png)
+
+![Precision and recall](precision_recall.png)
+
+Both are of all held-out decisions with 10,000 edits stored (the table below).
 
 ## Routing, whole memory loaded
 
-Edits of the test data (never trained on), one per subject; neighbours that name a stored subject are
-dropped. Where the memory is larger than the test data, training edits fill it as distractors; they are
-searched, not asked. zsRE has no neighbour prompts: the edit's question with part of its subject's name
-exchanged stands in for them. "Same subject" asks another relation of an edited subject.
+The edits that are asked about were never trained on, one per subject. Where the memory is larger than the test data,
+training edits fill it as distractors; they are searched, not asked. Near-misses that name another stored subject
+are dropped ({_dropped(metrics["routing"])}). "Neighbour" is CounterFact's own neighbour prompt; for zsRE and KnowEdit the
+most similar question of the same relation about a subject that is not stored; for statements a question of the
+statement's kind about something else. "Same subject" asks another relation of the subject (KnowEdit: its own
+locality prompts; statements: questions that the statement leaves open). "Namesake" is the edit's own question with
+the last word of the name exchanged. "One step" is KnowEdit's portability where it names the subject.
 
 | {" | ".join(_COLUMNS.values())} |
 |{"---|" * len(_COLUMNS)}
-{rows}
+{_routing(metrics["routing"])}
 
+{_left_out(metrics.get("left_out", {}))}
 ## What goes wrong
 
-Query, nearest wording, probability:
+Query, best candidate, probability; the first few of each kind:
 
-{errors}
-
-Same subject with a nearby relation, near-identical names, long queries with several questions, and
-edits written as free statements (few were seen) are the weak places.
+{_errors(metrics["errors"])}
 """
 
 
+def _families(train: Sequence[Pair], accuracy: Mapping[str, float]) -> str:
+    counts = Counter((pair.family, pair.in_scope) for pair in train)
+    return "\n".join(
+        f"| {family} | {'yes' if positive else 'no'} | {count:,} | {_shown(accuracy.get(family))} |"
+        for (family, positive), count in sorted(counts.items(), key=lambda item: (-item[0][1], -item[1]))
+    )
+
+
+def _routing(rows: Sequence[Mapping[str, Any]]) -> str:
+    return "\n".join("| " + " | ".join(_shown(row.get(name)) for name in _COLUMNS) + " |" for row in rows)
+
+
+def _dropped(rows: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{row['memory']} {row['edits']:,}: {row['dropped']}" for row in rows)
+
+
+def _left_out(runs: Mapping[str, Mapping[str, Any]]) -> str:
+    if not runs:
+        return ""
+    count = runs["nothing"]["pairs"]
+    names = ["left out", *_COLUMNS.values()]
+    rows = "\n".join(
+        f"| {name} | " + " | ".join(_shown(row.get(column)) for column in _COLUMNS) + " |"
+        for name, run in runs.items()
+        for row in run["routing"]
+    )
+    return f"""## A kind of data never seen
+
+What to expect on a new domain: the recipe with {count:,} training pairs, once with all sources and then each time
+without the source that is asked about (`python -m training.scope_left_out`).
+
+| {" | ".join(names)} |
+|{"---|" * len(names)}
+{rows}
+
+"""
+
+
+def _errors(errors: Mapping[str, Sequence[str]]) -> str:
+    return "\n".join(
+        f"\n**{family}**\n\n" + "\n".join(f"- {error}" for error in found) for family, found in errors.items() if found
+    )
+
+
 def _shown(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else "–" if value is None else str(value)
+    return (
+        f"{value:.3f}"
+        if isinstance(value, float)
+        else "–"
+        if value is None
+        else f"{value:,}"
+        if isinstance(value, int)
+        else str(value)
+    )

@@ -1,62 +1,89 @@
-"""All pairs of one run: three splits that share no subject."""
+"""All pairs of one run: splits that share no subject."""
 
 from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from memedit.memory.encoding import TextEncoder
 from training.scope_data.bank import TemplateBank
-from training.scope_data.facts import Fact, read_facts, split_of
+from training.scope_data.facts import Fact, split_of
 from training.scope_data.mining import mine_nearest
-from training.scope_data.pairs import Pair, PairMaker, balanced, read_unrelated
+from training.scope_data.mixture import mixed
+from training.scope_data.pairs import Pair, PairMaker
+from training.scope_data.sources import read_facts, read_prose, read_unrelated
+from training.scope_data.statement_pairs import statement_pairs
+from training.scope_data.statements import TRAINING, draw_statements, load_events
 
 logger = logging.getLogger(__name__)
 
-SIMPLE_QUESTIONS = 4_000
-"""How many of these are used: their subjects are guessed from the words, so some are wrong."""
+LIMITS = {"simplequestions": 4_000, "lre": 2_500}
+"""Facts used of each source: subjects guessed from the words, and few wordings, teach less."""
+UNRELATED_TEST = 1_000
+"""Questions at the end of Natural Questions that are only asked in the evaluation."""
+CHANGED = {"train": 0.4, "calibration": 0.2, "test": 0.2}
+"""Share of queries written in another way: more than in life while training, to learn it."""
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """Labelled pairs by split; no subject is in two of them, nor in the project's test data."""
+class Split:
+    """One split: its facts, its labelled pairs, and questions that no fact answers."""
 
-    train: list[Pair]
-    calibration: list[Pair]
-    test: list[Pair]
+    facts: list[Fact]
+    pairs: list[Pair]
+    unrelated: list[str]
 
 
-def build_dataset(data: Path, encoder: TextEncoder, *, pairs: int, seed: int) -> Dataset:
-    """Read the public files and make the pairs.
+def build_splits(
+    data: Path, encoder: TextEncoder, *, pairs: int, seed: int, leave_out: str | None = None
+) -> dict[str, Split]:
+    """Read the public files and make the pairs of `train`, `calibration` and `test`.
+
+    No subject is in two of them, nor in the project's test data.
 
     Args:
         data: Folder with the public data.
         encoder: Finds the nearest wordings.
         pairs: How many training pairs to make; the other splits get a twelfth each.
         seed: Chooses splits, pairs and changes to the queries.
+        leave_out: A source to read nothing from (`sources.SOURCES`, or `statements`), to learn what the
+            classifier is worth on a kind of data that it never saw.
     """
-    facts = _thinned(read_facts(data), seed)
+    facts = [fact for fact in _thinned(read_facts(data), seed) if fact.source != leave_out]
     facts = random.Random(seed).sample(facts, min(len(facts), pairs))  # a small run stays small
-    unrelated = read_unrelated(data)[:-1000]  # the last thousand are asked in the evaluation
-    made: dict[str, list[Pair]] = {}
-    for split, count in (("train", pairs), ("calibration", pairs // 12), ("test", pairs // 12)):
-        rng = random.Random(f"{seed}/{split}")
-        chosen = [fact for fact in facts if split_of(fact.subject, seed) == split]
-        maker = PairMaker(chosen, TemplateBank(chosen), unrelated[_share(split)], rng)
+    unrelated, prose = read_unrelated(data)[:-UNRELATED_TEST], read_prose(data, 12_000)
+    splits: dict[str, Split] = {}
+    for name, count in (("train", pairs), ("calibration", pairs // 12), ("test", pairs // 12)):
+        rng = random.Random(f"{seed}/{name}")
+        chosen = [fact for fact in facts if split_of(fact.subject, seed) == name]
+        questions = unrelated[_share(name)]
+        maker = PairMaker(
+            chosen, TemplateBank(chosen), questions, prose[_share(name)], rng, changed=CHANGED[name]
+        )  # fmt: skip
         near = mine_nearest(chosen, encoder, rng, queries=max(200, min(len(chosen), pairs // 12)))
-        negatives = [*maker.negatives(), *maker.nearest(near)]
-        made[split] = balanced(list(maker.positives()), negatives, count, rng)
-        logger.info("%s: %d facts, %d pairs", split, len(chosen), len(made[split]))
-    return Dataset(**made)
+        made = [*maker.positives(), *maker.negatives(), *maker.nearest(near)]
+        if leave_out != "statements":
+            made += _statements(count // 40, maker, questions, rng)
+        splits[name] = Split(chosen, mixed(made, count, rng), questions)
+        logger.info("%s: %d facts, %d pairs", name, len(chosen), len(splits[name].pairs))
+    return splits
+
+
+def _statements(count: int, maker: PairMaker, unrelated: Sequence[str], rng: random.Random) -> list[Pair]:
+    statements = draw_statements(load_events(*TRAINING), rng, count)
+    return list(statement_pairs(statements, maker.augment, unrelated, rng))
 
 
 def _share(split: str) -> slice:
     return {"train": slice(0, None, 2), "calibration": slice(1, None, 4), "test": slice(3, None, 4)}[split]
 
 
-def _thinned(facts: list[Fact], seed: int) -> list[Fact]:
-    simple = [fact for fact in facts if fact.source == "simplequestions"]
-    rest = [fact for fact in facts if fact.source != "simplequestions"]
-    return [*rest, *random.Random(seed).sample(simple, min(SIMPLE_QUESTIONS, len(simple)))]
+def _thinned(facts: Sequence[Fact], seed: int) -> list[Fact]:
+    kept = [fact for fact in facts if fact.source not in LIMITS]
+    for source, limit in LIMITS.items():
+        pool = [fact for fact in facts if fact.source == source]
+        kept += random.Random(seed).sample(pool, min(limit, len(pool)))
+    return kept

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import random
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from memedit.evaluation.cases import LocalityKind
+from memedit.evaluation.metrics import share
 from memedit.evaluation.routing import routing_scores
 from memedit.memory import EditMemory
 from memedit.memory.encoding import TextEncoder
 from memedit.scope.classifier import ScopeClassifier
+from memedit.scope.report import ScopeReport
 from memedit.scope.router import Route, Router
-from training.scope_data.bank import TemplateBank
-from training.scope_data.facts import Fact, SubjectSet, normalise, read_facts, read_test_facts
-from training.scope_data.pairs import read_unrelated
+from training.scope_data.held_out_memory import HeldOut, KnownVectors, held_out_facts, held_out_statements
+from training.scope_data.routed import route_all
 
-Scores = dict[str, float | int | str | None]
+REPORTED = 10_000
+"""Size of the memories whose decisions are drawn as a reliability diagram and a precision/recall curve."""
+ERRORS_SHOWN = 6
+"""Examples of each family of errors that are kept for the card."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One memory: how many edits, whose paraphrases are asked, and how many of them."""
+    """One memory: what is asked about, how many edits are stored, how many of them are asked."""
 
     source: str
     edits: int
@@ -33,115 +39,113 @@ class Setting:
 
 SETTINGS = (
     Setting("counterfact", 1_000, 1_000),
-    Setting("counterfact", 10_000, 1_000),
-    Setting("zsre", 900, 900),
-    Setting("zsre", 10_000, 900),
+    Setting("counterfact", 10_000, 1_500),
+    Setting("counterfact", 100_000, 1_000),
+    Setting("zsre", 1_000, 950),
+    Setting("zsre", 10_000, 950),
+    Setting("zsre", 100_000, 950),
+    Setting("knowedit", 10_000, 400),
+    Setting("statements", 10_000, 400),
 )
 
 
 def measure_routing(
-    classifier: ScopeClassifier, encoder: TextEncoder, data: Path, *, seed: int, scale: float = 1.0
-) -> tuple[list[Scores], list[str]]:
-    """Route held-out paraphrases and near-misses over memories of each size.
+    classifier: ScopeClassifier, encoder: TextEncoder, data: Path, settings: Sequence[Setting], *, seed: int
+) -> tuple[dict[str, Any], ScopeReport | None]:
+    """Route held-out queries over memories of each size.
 
-    The queried edits are held out, one per subject. Memories larger than the held-out data are
-    filled with training edits as distractors: these are searched but not asked.
+    The edits that are asked about are held out, one per subject. Memories larger than the held-out
+    data are filled with training edits as distractors: these are searched, not asked.
 
     Args:
         classifier: The trained and calibrated classifier.
         encoder: The encoder of the memory.
         data: The public data.
+        settings: The memories.
         seed: Chooses edits and queries.
-        scale: Share of the full size, for a quick look.
 
     Returns:
-        One dict of scores for each setting, and examples of what went wrong.
+        `routing`, a dict of scores for each setting, and `errors`, examples of what went wrong by
+        family; and the report on all decisions with `REPORTED` edits stored, if there were any.
     """
-    facts, distractors = read_test_facts(data), read_facts(data)
-    unrelated = read_unrelated(data)[-1000:]
-    scores: list[Scores] = []
-    errors: list[str] = []
-    for setting in tqdm(SETTINGS, desc="held-out memories"):
-        rng = random.Random(seed)
-        pool = _one_per_subject([fact for fact in facts if fact.source == setting.source])
-        rng.shuffle(pool)
-        edits = pool[: int(setting.edits * scale)]
-        asked = edits[: int(setting.queries * scale)]
-        fill = _one_per_subject([f for f in distractors if f.source == setting.source] + distractors)
-        edits = edits + fill[: int(setting.edits * scale) - len(edits)]
-        found, wrong = _route_all(classifier, encoder, edits, asked, unrelated, rng, scale)
-        scores.append({"memory": f"{setting.source}, {len(edits)} edits", **found})
-        errors += wrong
-    return scores, errors
+    rows: list[dict[str, Any]] = []
+    errors: dict[str, list[str]] = defaultdict(list)
+    stated: list[tuple[float, bool]] = []
+    known = KnownVectors(encoder)
+    for setting in tqdm(settings, desc="held-out memories"):
+        make = held_out_statements if setting.source == "statements" else held_out_facts
+        held_out = make(data, setting.source, setting.edits, setting.queries, seed=seed, encoder=known)
+        scores, decisions = _route_all(classifier, known, held_out, errors)
+        rows.append({"memory": setting.source, "edits": len(held_out.wordings), **scores})
+        if setting.edits == REPORTED:
+            stated += decisions
+    found = {"routing": rows, "errors": dict(errors)}
+    if not stated:
+        return found, None
+    probabilities, labels = zip(*stated, strict=True)
+    return found, ScopeReport.measure(np.array(probabilities), labels, classifier.threshold)
 
 
 def _route_all(
-    classifier: ScopeClassifier,
-    encoder: TextEncoder,
-    edits: Sequence[Fact],
-    asked: Sequence[Fact],
-    unrelated: Sequence[str],
-    rng: random.Random,
-    scale: float,
-) -> tuple[Scores, list[str]]:
-    bank = TemplateBank(edits)
+    classifier: ScopeClassifier, encoder: TextEncoder, held_out: HeldOut, errors: dict[str, list[str]]
+) -> tuple[dict[str, Any], list[tuple[float, bool]]]:
     with EditMemory(None, encoder) as memory:
-        stored = memory.add_many(
-            ({"prompt": fact.wordings[0], "target": "a new answer"} for fact in edits), progress=True
-        )
-        ids = {fact: edit.id for fact, edit in zip(edits, stored, strict=True)}
-        router = Router(memory, classifier)
-        queries = [(fact, (*fact.queries, *fact.wordings[1:])[0]) for fact in asked]
-        paraphrases = list(zip(_routed(router, [q for _, q in queries]), [ids[f] for f, _ in queries], strict=True))
-        subjects = SubjectSet(fact.subject for fact in edits)
-        near = [text for fact in asked for family, text in fact.others if family == "neighbour"]
-        clean = [text for text in near if not subjects.found(text)]
-        swapped = [text for fact in asked if (text := _swapped(fact, bank, subjects, rng))]
-        same = [text for fact in asked if (text := bank.other_relation(fact, rng))]
-        outside = {
-            LocalityKind.NEIGHBOUR: _routed(router, clean or swapped),
-            LocalityKind.SAME_SUBJECT: _routed(router, same),
-            LocalityKind.UNRELATED: _routed(router, unrelated[: int(len(unrelated) * scale)]),
+        memory.add_many(({"prompt": wording, "target": "a new answer"} for wording in held_out.wordings), progress=True)
+        router = Router(memory, classifier, cache_size=0)
+        inside = {
+            family: list(zip(route_all(router, [query for query, _ in asked]), [w for _, w in asked], strict=True))
+            for family, asked in held_out.inside.items()
         }
-    scores: Scores = dict(routing_scores(paraphrases, outside))
-    missing = [(route, want) for route, want in paraphrases if not _considered(route, want)]
-    scores |= {
-        "retrieved": 1 - len(missing) / len(paraphrases),
-        "paraphrases": len(paraphrases),
-        "neighbours": len(outside[LocalityKind.NEIGHBOUR]),
-        "neighbours_dropped": len(near) - len(clean) if near else 0,
-        "same_subject": len(same),
-        "route_ms": 1000 * sum(route.seconds for route, _ in paraphrases) / len(paraphrases),
-    }
-    errors = [f"missed: {_told(route)}" for route, _ in paraphrases if not route.in_scope][:8]
-    for kind, routes in outside.items():
-        errors += [f"fired on {kind.value}: {_told(route)}" for route in routes if route.in_scope][:8]
-    return scores, errors
+        outside = {family: route_all(router, texts) for family, texts in held_out.outside.items()}
+    meant = [pair for family in inside for pair in inside[family]]
+    by_wording = [(_as_id(route), wording) for route, wording in meant]
+    scores: dict[str, Any] = dict(
+        routing_scores(
+            [(route, _wanted(route, wording)) for route, wording in inside["paraphrase"]],
+            {kind: outside.get(kind.value, []) for kind in LocalityKind if kind.value in outside},
+        )
+    )
+    for family, pairs in inside.items():
+        scores[f"{family}_recall"] = share(_as_id(route) == wording for route, wording in pairs)
+    scores["wrong_edit"] = share(found not in (None, wording) for found, wording in by_wording)
+    scores["name_swapped_kept_out"] = share(not route.in_scope for route in outside.get("name_swapped", ()))
+    scores["retrieved"] = share(any(c.wording == wording for c in route.candidates) for route, wording in meant)
+    scores["route_ms"] = 1000 * float(np.mean([route.seconds for route, _ in meant]))
+    scores["asked"] = {family: len(v) for family, v in {**inside, **outside}.items()}
+    scores["dropped"] = held_out.dropped
+    _collect(errors, inside, outside)
+    decisions = [(route.probability, bool(route.candidates) and _best(route) == wording) for route, wording in meant]
+    decisions += [(route.probability, False) for routes in outside.values() for route in routes]
+    return scores, decisions
 
 
-def _routed(router: Router, queries: Sequence[str]) -> list[Route]:
-    return [route for start in range(0, len(queries), 64) for route in router.route(queries[start : start + 64])]
+def _collect(
+    errors: dict[str, list[str]], inside: dict[str, list[tuple[Route, str]]], outside: dict[str, list[Route]]
+) -> None:
+    """Keep the first errors of each family as Markdown: query, best candidate, probability."""
+    for family, pairs in inside.items():
+        wrong = [(route, wording) for route, wording in pairs if _as_id(route) != wording]
+        for route, wording in wrong[:ERRORS_SHOWN]:
+            known = "" if _best(route) == wording else f" (meant: `{wording}`)"
+            errors[f"missed, {family}"].append(_told(route) + known)
+    for family, routes in outside.items():
+        fired = [route for route in routes if route.in_scope]
+        errors[f"fired, {family}"] += [_told(route) for route in fired[:ERRORS_SHOWN]]
 
 
-def _considered(route: Route, edit_id: str) -> bool:
-    return any(candidate.edit.id == edit_id for candidate in route.candidates)
+def _as_id(route: Route) -> str | None:
+    return route.edit.prompt if route.edit else None
+
+
+def _best(route: Route) -> str | None:
+    return route.candidates[0].edit.prompt if route.candidates else None
+
+
+def _wanted(route: Route, wording: str) -> str:
+    """The id of the edit with this wording, where it was considered at all."""
+    return next((c.edit.id for c in route.candidates if c.edit.prompt == wording), "not retrieved")
 
 
 def _told(route: Route) -> str:
-    wording = route.candidates[0].wording if route.candidates else "nothing near"
-    return f"`{route.query}` | `{wording}` | {route.probability:.3f}"
-
-
-def _swapped(fact: Fact, bank: TemplateBank, subjects: SubjectSet, rng: random.Random) -> str | None:
-    """The question about a subject that is no edit's: the last letters of the name are changed."""
-    words = fact.subject.split()
-    other = bank.other_subject(fact, rng)
-    if other is None:
-        return None
-    mixed = " ".join([*words[:-1], other.split()[-1]]) if len(words) > 1 else f"New {other}"
-    text = fact.wordings[0].replace(fact.subject, mixed)
-    return None if subjects.found(text) or text == fact.wordings[0] else text
-
-
-def _one_per_subject(facts: Sequence[Fact]) -> list[Fact]:
-    return list({normalise(fact.subject): fact for fact in facts}.values())
+    query = " ".join(route.query.split())
+    return f"`{query}` | `{_best(route) or 'nothing near'}` | {route.probability:.3f}"

@@ -58,7 +58,7 @@ RULES = (
         "death_place",
         "p",
         r"(place|city|town|location|where|in which|in what).*\b(death|died|die|dies)\b|"
-        r"(died|dies|passed away|expired|succumbed|lost their life|life ended) (in|at)|died at",
+        r"\b(died|dies|passed away|expired|succumbed|lost their life|life ended) (in|at)\b",
     ),
     _rule(
         "birth_place",
@@ -71,7 +71,7 @@ RULES = (
     _rule("father", "p", r"\bfather|male parent|paternal"),
     _rule("spouse", "p", r"spouse|married|wife|husband|marry"),
     _rule("sibling", "p", r"sister|brother|sibling"),
-    _rule("child", "p", r"\bchild\b|children|\bson of\b|\bdaughter\b"),
+    _rule("child", "p", r"(?<!number of )(\bchild\b|children)|\bson of\b|\bdaughter\b"),
     _rule(
         "education",
         "p",

@@ -1,0 +1,24 @@
+"""Figures on held-out pairs, family by family."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from memedit.scope.classifier import ScopeClassifier
+from training.scope_data.pairs import Pair
+
+
+def measure_pairs(classifier: ScopeClassifier, pairs: Sequence[Pair]) -> dict[str, Any]:
+    """What `ScopeClassifier.evaluate` tells of held-out pairs, and the accuracy on each family."""
+    texts = [(pair.wording, pair.query) for pair in pairs]
+    report = classifier.evaluate(texts, [pair.in_scope for pair in pairs])
+    fired = classifier.probability(texts) >= classifier.threshold
+    right: dict[str, list[bool]] = defaultdict(list)
+    for pair, fires in zip(pairs, fired, strict=True):
+        right[pair.family].append(bool(fires) == pair.in_scope)
+    by_family = {family: float(np.mean(values)) for family, values in sorted(right.items())}
+    return {**report.figures(), "by_family": by_family}

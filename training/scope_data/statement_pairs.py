@@ -1,0 +1,34 @@
+"""Labelled pairs of edits written as free statements."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+
+from memedit.scope.augment import Augmenter
+from training.scope_data.pairs import Pair
+from training.scope_data.statements import Statement
+
+
+def statement_pairs(
+    statements: Sequence[Statement], augment: Augmenter, unrelated: Sequence[str], rng: random.Random
+) -> Iterator[Pair]:
+    """Pairs of each statement with questions it answers, questions it leaves open, and questions about others.
+
+    Args:
+        statements: The edits.
+        augment: Changes how a query is written.
+        unrelated: Questions that no statement answers.
+        rng: Chooses among the questions of a part.
+    """
+    for statement in statements:
+        for part in statement.questions:
+            query = augment(rng.choice(part))
+            yield Pair(statement.wording, query, in_scope=True, family="statement")
+        for query in rng.sample(statement.misses, min(3, len(statement.misses))):
+            yield Pair(statement.wording, augment(query), in_scope=False, family="statement_miss")
+        for query in rng.sample(statement.others, min(2, len(statement.others))):
+            yield Pair(statement.wording, augment(query), in_scope=False, family="statement_other")
+        if rng.random() < 0.15:
+            query = augment(rng.choice(unrelated))
+            yield Pair(statement.wording, query, in_scope=False, family="unrelated")
