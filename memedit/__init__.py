@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from memedit.edits import Edit, EditKind
     from memedit.errors import MemeditError
+    from memedit.explanation import explain
     from memedit.memory import EditMemory
     from memedit.model import EditedModel
     from memedit.pipelines import wrap
@@ -21,6 +22,7 @@ __all__ = [
     "Router",
     "ScopeClassifier",
     "SentenceEncoder",
+    "explain",
     "wrap",
 ]
 __version__ = "0.1.0"
@@ -35,6 +37,7 @@ _HOMES = {
     "Router": "memedit.scope",
     "ScopeClassifier": "memedit.scope",
     "SentenceEncoder": "memedit.scope",
+    "explain": "memedit.explanation",
     "wrap": "memedit.pipelines",
 }
 

@@ -2,6 +2,7 @@
 
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.encoder import SentenceEncoder
+from memedit.scope.report import ScopeReport
 from memedit.scope.router import Candidate, Route, Router
 
-__all__ = ["Candidate", "Route", "Router", "ScopeClassifier", "SentenceEncoder"]
+__all__ = ["Candidate", "Route", "Router", "ScopeClassifier", "ScopeReport", "SentenceEncoder"]

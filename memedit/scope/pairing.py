@@ -11,6 +11,9 @@ from transformers import PreTrainedTokenizerBase
 Pair = tuple[str, str]
 """An edit's wording and a query."""
 
+BATCH_TOKENS = 768
+"""Enough to keep a processor's arithmetic busy; with more, what passes between layers leaves its cache."""
+
 
 @dataclass(frozen=True)
 class EncodedPair:
@@ -89,11 +92,23 @@ class PairTokenizer:
         return PairBatch(ids, mask, segments)
 
 
-def length_batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Positions in batches of at most `size`, similar lengths together: little padding."""
-    order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
+def length_batches(lengths: Sequence[int], size: int, tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
+    """Positions in batches, similar lengths together: little padding.
+
+    Args:
+        lengths: Tokens of each item.
+        size: The most items in a batch.
+        tokens: The most tokens in a batch, padding included; an item that is longer stands alone.
+    """
+    batch: list[int] = []
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        # Rows come by rising length, so this one is what the batch would be padded to.
+        if batch and (len(batch) == size or (len(batch) + 1) * lengths[row] > tokens):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
 
 
 def _required(token: int | None, name: str) -> int:

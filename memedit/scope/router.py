@@ -2,69 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from datetime import UTC, datetime
 
-from memedit.edits import DEFAULT_NAMESPACE, Edit
+from memedit.edits import DEFAULT_NAMESPACE
 from memedit.memory import EditMemory, Hit
-from memedit.memory.wordings import prompt_key
+from memedit.scope.cache import Basis, RouteCache
 from memedit.scope.classifier import ScopeClassifier
+from memedit.scope.route import TIE, Candidate, Route
+
+__all__ = ["CACHE_SIZE", "FLOOR", "NEAREST", "TIE", "Candidate", "Route", "Router"]
 
 NEAREST = 8
 FLOOR = 0.25
 """Cosine similarity under which no stored wording is near enough to be classified."""
-TIE = 1e-3
-"""Probabilities closer than this are equal: the nearer edit, or a newer one of the same fact, is chosen."""
+CACHE_SIZE = 1024
+"""How many decisions a router remembers."""
 
-
-@dataclass(frozen=True)
-class Candidate:
-    """One edit that was considered.
-
-    Attributes:
-        edit: The edit.
-        wording: The wording of it (prompt or alias) that was nearest to the query.
-        similarity: Cosine similarity of that wording and the query.
-        probability: Calibrated probability that the query is in scope of the edit.
-    """
-
-    edit: Edit
-    wording: str
-    similarity: float
-    probability: float
-
-
-@dataclass(frozen=True)
-class Route:
-    """The decision on one query.
-
-    Attributes:
-        query: The query.
-        edit: The edit that answers it; None if the base does.
-        probability: The chosen edit's probability, or the best candidate's; 0 without any.
-        threshold: Probability from which an edit fires.
-        candidates: What was considered: the winner, then by falling probability.
-        reason: The decision in one English sentence.
-        seconds: Time of the `route` call divided by its number of queries.
-    """
-
-    query: str
-    edit: Edit | None
-    probability: float
-    threshold: float
-    candidates: tuple[Candidate, ...]
-    reason: str
-    seconds: float
-
-    @property
-    def in_scope(self) -> bool:
-        """Whether an edit answers the query."""
-        return self.edit is not None
+_LEARNED = ("calibration_", "threshold_", "fit_")
+"""What `ScopeClassifier.fit` and `calibrate` set anew each time; a stand-in may have none of it."""
 
 
 class Router:
-    """Search, leave early when nothing is near, classify the rest in one batch."""
+    """Search, leave early when nothing is near, classify the rest in one batch.
+
+    A decision is remembered for as long as it holds: until the memory changes, by whichever
+    process, an edit of the namespace begins or ends to apply, or the classifier is fitted or
+    calibrated anew.
+    """
 
     def __init__(
         self,
@@ -73,6 +41,8 @@ class Router:
         *,
         k: int = NEAREST,
         floor: float = FLOOR,
+        margin: float | None = None,
+        cache_size: int = CACHE_SIZE,
     ) -> None:
         """Route over `memory` by the verdicts of `classifier`.
 
@@ -81,71 +51,118 @@ class Router:
             classifier: Decides on each candidate.
             k: How many of the nearest edits to consider.
             floor: Cosine similarity under which an edit is not considered.
+            margin: How much less similar than the nearest edit one may be and still be considered;
+                None for any. The classifier reads each candidate with the query, which is most of
+                a decision's cost.
+            cache_size: How many decisions to remember, those used last; 0 for none.
+
+        Raises:
+            ValueError: A number is out of range.
         """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
+        if margin is not None and not margin >= 0:
+            raise ValueError(f"margin must be at least 0 or None, got {margin}")
         self.memory, self.classifier = memory, classifier
-        self.k, self.floor = k, floor
+        self.k, self.floor, self.margin = k, floor, margin
+        self._cache = RouteCache(cache_size)
 
-    def route(self, queries: Sequence[str], namespace: str = DEFAULT_NAMESPACE) -> list[Route]:
+    def route(
+        self, queries: Sequence[str], namespace: str = DEFAULT_NAMESPACE, at: datetime | None = None
+    ) -> list[Route]:
         """Decide on each query; the classifier sees all candidates of all queries at once.
 
+        When several edits are in scope, the most probable one answers; of those within `TIE` of
+        it the one most similar to the query. But where newer edits in scope state the same fact
+        as that one (by the classifier's verdict on the two wordings), the newest of these answers.
         A query in an edit's own words (apart from case, white space and final marks) is in its
-        scope with certainty. When several edits are in scope the most probable one is chosen; among those within `TIE`
-        of it the one most similar to the query, unless a newer one asks the same as that one does
-        (by the classifier's verdict on the two wordings): then the newest of these.
+        scope with probability 1.
 
         Args:
-            queries: The queries.
+            queries: The queries; one that occurs several times is decided once.
             namespace: Only edits of this namespace are considered.
+            at: Only edits valid at this instant (timezone-aware) are considered; None for now.
 
         Returns:
             One `Route` for each query, in order.
+
+        Raises:
+            TypeError: `queries` is one string.
+            ValueError: `at` has no time zone.
         """
         if isinstance(queries, str):
             raise TypeError("queries must be several strings, got one string")
         if not queries:
             return []
         began = time.perf_counter()
+        at = datetime.now(UTC) if at is None else at
+        if at.tzinfo is None:
+            raise ValueError(f"at must be a timezone-aware datetime, got {at!r}")
+        distinct = list(dict.fromkeys(queries))
+        # Read before the search: if the memory changes in between, what is kept counts as outdated.
+        basis = self._basis()
+        routes = self._cache.find(namespace, distinct, basis, at)
+        if missing := [query for query in distinct if query not in routes]:
+            decided = self._decided(missing, namespace, at)
+            routes.update(zip(missing, decided, strict=True))
+            if self._cache.size:
+                self._cache.put(namespace, decided, basis, at, self.memory.next_change(namespace, at))
+        seconds = (time.perf_counter() - began) / len(queries)
+        return [replace(routes[query], seconds=seconds) for query in queries]
+
+    def _basis(self) -> Basis:
+        classifier = self.classifier
+        learned = (getattr(classifier, name, None) for name in _LEARNED)
+        settings = (self.k, self.floor, self.margin)
+        return (self.memory, self.memory.revision, classifier, classifier.threshold, *learned, *settings)
+
+    def _decided(self, queries: Sequence[str], namespace: str, at: datetime) -> list[Route]:
+        """The decisions on distinct queries, untimed."""
         vectors = self.memory.encoder.encode(queries)
-        found = self.memory.search(vectors, self.k, namespace=namespace)
-        near = [[hit for hit in hits if hit.score >= self.floor] for hits in found]
+        found = self.memory.search(vectors, self.k, namespace=namespace, at=at)
+        near = [self._near(hits) for hits in found]
         pairs = [(hit.wording, query) for query, hits in zip(queries, near, strict=True) for hit in hits]
         threshold = self.classifier.threshold
         verdicts = iter(self.classifier.probability(pairs).tolist() if pairs else ())
         ranked = [_ranked(hits, [next(verdicts) for _ in hits], threshold) for hits in near]
         self._prefer_newest(ranked)
-        seconds = (time.perf_counter() - began) / len(queries)
         return [
-            self._decide(query, candidates, hits[0].score if hits else None, seconds)
+            self._decide(query, candidates, hits[0].score if hits else None)
             for query, candidates, hits in zip(queries, ranked, found, strict=True)
         ]
 
+    def _near(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Those of the hits, the best of which comes first, that the classifier is to read."""
+        if not hits:
+            return []
+        lowest = self.floor if self.margin is None else max(self.floor, hits[0].score - self.margin)
+        return [hit for hit in hits if hit.score >= lowest]
+
     def _prefer_newest(self, ranked: Sequence[list[Candidate]]) -> None:
-        """Move the newest edit of the best candidate's fact to the front, where several tie."""
+        """Move the newest edit of the best candidate's fact to the front, if it is in scope."""
+        threshold = self.classifier.threshold
         rivals = [
             (candidates, rival)
             for candidates in ranked
             for rival in candidates[1:]
-            if rival.probability >= max(self.classifier.threshold, candidates[0].probability - TIE)
-            and rival.edit.revision > candidates[0].edit.revision
+            if rival.probability >= threshold and rival.edit.revision > candidates[0].edit.revision
         ]
         if not rivals:
             return
         pairs = [(candidates[0].wording, rival.wording) for candidates, rival in rivals]
-        same = self.classifier.probability(pairs) >= self.classifier.threshold
+        same = self.classifier.probability(pairs) >= threshold
         for (candidates, rival), is_same in zip(rivals, same, strict=True):
             if is_same and rival.edit.revision > candidates[0].edit.revision:
                 candidates.remove(rival)
                 candidates.insert(0, rival)
 
-    def _decide(self, query: str, candidates: Sequence[Candidate], nearest: float | None, seconds: float) -> Route:
+    def _decide(self, query: str, candidates: Sequence[Candidate], nearest: float | None) -> Route:
         threshold = self.classifier.threshold
         best = candidates[0] if candidates else None
         edit = best.edit if best and best.probability >= threshold else None
         reason = self._reason(best, nearest, threshold)
         probability = best.probability if best else 0.0
-        return Route(query, edit, probability, threshold, tuple(candidates), reason, seconds)
+        return Route(query, edit, probability, threshold, tuple(candidates), reason, math.nan)
 
     def _reason(self, best: Candidate | None, nearest: float | None, threshold: float) -> str:
         if nearest is None:
@@ -159,11 +176,6 @@ class Router:
         if best.probability >= threshold:
             return f'The query means the edit "{best.wording}" {verdict}.'
         return f'The query means the most probable edit, "{best.wording}", only {verdict}, so the base model answers.'
-
-
-def _verdict(wording: str, query: str, probability: float) -> float:
-    """The classifier's probability, but certainty for an edit asked in its own words."""
-    return 1.0 if prompt_key(wording) == prompt_key(query) else probability
 
 
 def _ranked(hits: Sequence[Hit], probabilities: Sequence[float], threshold: float) -> list[Candidate]:

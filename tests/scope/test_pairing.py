@@ -46,9 +46,11 @@ def test_a_long_query_keeps_its_end(tokenizer: PreTrainedTokenizerBase) -> None:
     assert tokenizer.decode(pair.ids[pair.first : -1]).endswith(question)
 
 
-@given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 9))
-def test_batches_hold_every_position_once(lengths: list[int], size: int) -> None:
-    """Sorting by length loses nothing and doubles nothing."""
-    batches = list(length_batches(lengths, size))
+@given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 9), st.integers(1, 200))
+def test_batches_hold_every_position_once(lengths: list[int], size: int, tokens: int) -> None:
+    """Sorting by length loses nothing and doubles nothing, and no batch is larger than allowed."""
+    batches = list(length_batches(lengths, size, tokens))
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
-    assert all(len(batch) <= size for batch in batches)
+    assert all(0 < len(batch) <= size for batch in batches)
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[row] for row in batch) <= tokens

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -101,6 +102,101 @@ def test_a_newer_edit_of_another_fact_does_not_win(memory: EditMemory, encoder: 
     assert len(classifier.calls) == 2
 
 
+def test_of_one_fact_stored_in_two_wordings_the_newest_answers(
+    encoder: SentenceEncoder, classifier: ScopeClassifier
+) -> None:
+    """The shipped classifier sees that both edits state one fact, and the later one answers."""
+    with EditMemory(None, encoder) as memory:
+        memory.add("Who is the mother of Orla Venn?", "Ada Venn")
+        newest = memory.add("What is the name of Orla Venn's mother?", "Ida Venn")
+        memory.add("Who is the father of Orla Venn?", "Odo Venn")
+        for query in ("The mother of Orla Venn is", "who is the mother of orla venn"):
+            [route] = Router(memory, classifier).route([query])
+            assert route.edit == newest
+            assert route.candidates[0].edit == newest
+
+
+class ByWording(Counted):
+    """Says of each wording how probable every query is; of two stored wordings, whether they are listed as the same."""
+
+    def __init__(self, encoder: SentenceEncoder, verdicts: dict[str, float], same: set[frozenset[str]]) -> None:
+        super().__init__(encoder, 0.0)
+        self.verdicts, self.same = verdicts, same
+
+    def probability(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+        """The verdict for each wording, or on two wordings."""
+        return np.array(
+            [
+                float(frozenset((wording, query)) in self.same) if query in self.verdicts else self.verdicts[wording]
+                for wording, query in pairs
+            ]
+        )
+
+
+ORLA, TAM = "Who is the mother of Orla Venn?", "Who is the mother of Tam Brisk?"
+OTHER_WORDS = "Tell me the mother of Orla Venn"
+
+
+def test_of_two_facts_in_scope_the_most_probable_answers(memory: EditMemory, encoder: SentenceEncoder) -> None:
+    """Neither similarity nor age counts between edits of different facts whose probabilities differ."""
+    for orla, tam, target in ((0.9, 0.8, "Ada Venn"), (0.8, 0.9, "Eva Brisk")):
+        classifier = ByWording(encoder, {ORLA: orla, TAM: tam}, set())
+        [route] = Router(memory, classifier, floor=-1.0).route(["The mother of Orla Venn or Tam Brisk?"])
+        assert route.edit is not None
+        assert route.edit.target == target
+        assert [candidate.probability for candidate in route.candidates] == [0.9, 0.8]
+
+
+def test_the_newest_edit_of_the_fact_answers_though_it_is_less_probable(
+    memory: EditMemory, encoder: SentenceEncoder
+) -> None:
+    """Of the most probable edit's fact the newest edit in scope answers, but none that is not in scope."""
+    memory.add(OTHER_WORDS, "Ida Venn")
+    same = {frozenset((ORLA, OTHER_WORDS))}
+    for probability, target in ((0.6, "Ida Venn"), (0.4, "Ada Venn")):
+        classifier = ByWording(encoder, {ORLA: 0.9, TAM: 0.1, OTHER_WORDS: probability}, same)
+        [route] = Router(memory, classifier, floor=-1.0).route(["The mother of Orla Venn is"])
+        assert route.edit is not None
+        assert route.edit.target == target
+
+
+def test_only_candidates_within_the_margin_are_classified(memory: EditMemory, encoder: SentenceEncoder) -> None:
+    """An edit that is less similar than the nearest one by more than the margin is not considered."""
+    query = "Who is Orla Venn's mother?"
+    every = Router(memory, Counted(encoder, 0.1), floor=-1.0).route([query])[0].candidates
+    gap = every[0].similarity - every[1].similarity
+    assert gap > 0
+    for margin, count in ((None, 2), (gap + 1e-6, 2), (gap - 1e-6, 1), (0.0, 1)):
+        classifier = Counted(encoder, 0.1)
+        [route] = Router(memory, classifier, floor=-1.0, margin=margin).route([query])
+        assert classifier.calls == [count]
+        assert [candidate.edit for candidate in route.candidates] == [c.edit for c in every[:count]]
+    [route] = Router(memory, Counted(encoder, 0.1), floor=0.99, margin=2.0).route([query])
+    assert route.candidates == ()
+
+
+def test_a_query_that_occurs_twice_in_a_call_is_decided_once(memory: EditMemory, encoder: SentenceEncoder) -> None:
+    """Duplicates cost nothing and get the same decision, in the order of the call."""
+    classifier = Counted(encoder, 0.1)
+    queries = ["Who is Tam?", "x", "Who is Tam?", "Who is Tam?"]
+    routes = Router(memory, classifier, floor=-1.0, cache_size=0).route(queries)
+    assert classifier.calls == [4]
+    assert [route.query for route in routes] == queries
+    assert routes[0] == routes[2] == routes[3]
+
+
+def test_edits_are_considered_at_the_instant_asked_for(memory: EditMemory, encoder: SentenceEncoder) -> None:
+    """An edit answers only while it is valid."""
+    start, end = datetime(2030, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
+    prompt = "Who is the mother of Iva Lund?"
+    memory.add(prompt, "Una Lund", namespace="later", valid_from=start, valid_until=end)
+    router = Router(memory, Counted(encoder, 0.9))
+    for at, fires in ((start - timedelta(seconds=1), False), (start, True), (end, False)):
+        assert router.route([prompt], "later", at)[0].in_scope == fires
+    with pytest.raises(ValueError, match="timezone-aware"):
+        router.route([prompt], "later", datetime(2030, 1, 1))
+
+
 def test_below_the_threshold_the_base_answers(memory: EditMemory, encoder: SentenceEncoder) -> None:
     """A candidate under the threshold is shown and does not fire."""
     [route] = Router(memory, Counted(encoder, 0.49)).route(["Who is the mother of Orla Venn?"])
@@ -129,12 +225,17 @@ def test_an_empty_memory_says_so(encoder: SentenceEncoder, small_classifier: Sco
         assert router.route([]) == []
 
 
-def test_one_string_is_refused(memory: EditMemory, small_classifier: ScopeClassifier) -> None:
-    """A single string is not taken for a list of letters."""
+def test_wrong_arguments_are_refused(memory: EditMemory, small_classifier: ScopeClassifier) -> None:
+    """A single string is not taken for a list of letters; numbers out of range are named."""
     with pytest.raises(TypeError, match="several strings"):
         Router(memory, small_classifier).route("Who?")
     with pytest.raises(ValueError, match="k must be"):
         Router(memory, small_classifier, k=0)
+    for margin in (-0.1, float("nan")):
+        with pytest.raises(ValueError, match="margin must be"):
+            Router(memory, small_classifier, margin=margin)
+    with pytest.raises(ValueError, match="cache_size must be"):
+        Router(memory, small_classifier, cache_size=-1)
 
 
 def test_an_edit_answers_its_own_words_whatever_the_classifier_says(
