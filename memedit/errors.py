@@ -2,6 +2,7 @@
 
     MemeditError
     ├── InvalidEditError (ValueError)        an edit's field is empty, too long or of the wrong type
+    │   └── ContradictionError               (memedit.memory) it contradicts an edit that is to stay
     ├── UnknownEditError (LookupError)       no edit with that id is stored
     ├── MemoryFileError (OSError)            the memory file cannot be used: foreign, locked, newer, read-only
     ├── EncoderMismatchError (ValueError)    vectors of one encoder meet an index of another
@@ -10,6 +11,8 @@
     ├── UnsupportedModelError (TypeError)    the wrapped object cannot be edited
     ├── UnsupportedCallError (ValueError)    this combination of generate() arguments has no right answer
     └── DatasetError (ValueError)            a data file does not have the form that was named
+        ├── RecordError                      (memedit.transfer) one record of it
+        └── BadRowsError                     (memedit.transfer) all its bad rows, with their lines
 
 Each also derives from the built-in class a caller would expect, so `except ValueError` works.
 """

@@ -83,7 +83,7 @@ def test_what_became_of_each_candidate_is_told(memory: EditMemory) -> None:
     assert lines[0] == "query      q q"
     expected = (
         "in scope, answers",
-        "in scope, lost: overtaken by a newer edit",
+        "in scope, lost: a newer or higher-ranked edit states the same fact",
         "in scope, lost: as probable, less similar",
         "in scope, lost: less probable",
         "below the threshold",

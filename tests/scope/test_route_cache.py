@@ -136,7 +136,7 @@ def test_other_settings_void_what_was_remembered(setup: Setup) -> None:
     """Another threshold, classifier, or setting of the router means another decision."""
     setup.classifier.threshold = 0.9
     assert setup.works_for(QUERY)
-    for name, value in (("k", 1), ("floor", 0.1), ("margin", 0.2), ("classifier", SharedWords())):
+    for name, value in (("k", 1), ("floor", 0.1), ("margin", 0.15), ("classifier", SharedWords())):
         setattr(setup.router, name, value)
         setup.encoder.encoded.clear()
         setup.router.route([QUERY], at=NOW)

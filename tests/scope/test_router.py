@@ -71,7 +71,7 @@ def test_nothing_near_never_reaches_the_classifier(memory: EditMemory, encoder: 
 def test_all_candidates_are_classified_in_one_call(memory: EditMemory, encoder: SentenceEncoder) -> None:
     """However many queries, the classifier is called once."""
     classifier = Counted(encoder, 0.1)
-    Router(memory, classifier, floor=-1.0).route(["Who is Orla Venn's mother?", "Who is Tam?", "x"])
+    Router(memory, classifier, floor=-1.0, margin=None).route(["Who is Orla Venn's mother?", "Who is Tam?", "x"])
     assert classifier.calls == [6]
 
 
@@ -81,6 +81,14 @@ def test_the_newest_of_equals_wins(memory: EditMemory, encoder: SentenceEncoder)
     [route] = Router(memory, Counted(encoder, 0.9)).route(["Who is the mother of Orla Venn?"])
     assert route.edit == newest
     assert route.candidates[0].edit == newest
+
+
+def test_of_one_fact_the_highest_priority_answers(memory: EditMemory, encoder: SentenceEncoder) -> None:
+    """Priority comes before newness among edits that state the same fact."""
+    first = memory.add("Name the mother of Orla Venn", "Eda Venn", priority=2)
+    memory.add("Tell me the mother of Orla Venn", "Ida Venn", priority=1)
+    [route] = Router(memory, Counted(encoder, 0.9)).route(["Who is the mother of Orla Venn?"])
+    assert route.edit == first
 
 
 class Unlike(Counted):
