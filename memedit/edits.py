@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -12,8 +14,19 @@ from typing import Any, Self
 from memedit.errors import InvalidEditError
 
 MAX_TEXT_LENGTH = 8_192
+MAX_ALIASES = 256
+MAX_TAGS = 32
+MAX_TAG_LENGTH = 64
+MAX_METADATA_BYTES = 65_536
+"""Size of an edit's metadata as JSON."""
 MAX_METADATA_DEPTH = 20
+MAX_INTEGER_BITS = 1024
+"""Integers in metadata beyond this cannot be written as JSON numbers that others read."""
+MAX_PRIORITY = 1_000_000
+MAX_REVISION = 2**63 - 1
 DEFAULT_NAMESPACE = "default"
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_LONGEST_SHOWN = 60
 _INSTANTS = ("valid_from", "valid_until", "created_at")
 
 
@@ -41,13 +54,17 @@ class Edit:
         target: The answer to give (for `EditKind.ERASE`: the refusal); same limits as `prompt`.
         kind: Whether the edit modifies, inserts or erases.
         subject: The entity the edit speaks about, where the user named it.
-        aliases: Other wordings of `prompt`, also searched.
+        aliases: Other wordings of `prompt`, also searched; at most `MAX_ALIASES`.
         namespace: Edits of one namespace never answer queries of another.
         valid_from: First instant (timezone-aware) at which the edit applies; None for always.
         valid_until: Instant from which it no longer applies; None for never.
-        metadata: JSON-compatible values that belong to the user; finite numbers only.
+        metadata: JSON-compatible values that belong to the user; finite numbers only, at most
+            `MAX_METADATA_BYTES` as JSON.
         created_at: When the edit was first stored (UTC).
         revision: The memory's revision at which this state of the edit was written; 0 before.
+        tags: Short labels to find edits by; each once, at most `MAX_TAGS`.
+        priority: Of two edits of one fact the one with the higher priority is to answer, of equal
+            ones the newer; between minus and plus `MAX_PRIORITY`.
     """
 
     id: str
@@ -62,6 +79,8 @@ class Edit:
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     revision: int = 0
+    tags: tuple[str, ...] = ()
+    priority: int = 0
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -73,27 +92,27 @@ class Edit:
         _check_text("target", self.target)
         if self.subject is not None:
             _check_text("subject", self.subject)
-        aliases: object = self.aliases
-        if isinstance(aliases, str) or not isinstance(aliases, Iterable):
-            raise InvalidEditError(f"aliases must be several strings, got {aliases!r}")
-        object.__setattr__(self, "aliases", tuple(self.aliases))
-        for alias in self.aliases:
-            _check_text("alias", alias)
+        object.__setattr__(self, "aliases", _texts("aliases", "alias", self.aliases, MAX_ALIASES, MAX_TEXT_LENGTH))
+        tags = _texts("tags", "tag", self.tags, MAX_TAGS, MAX_TAG_LENGTH)
+        object.__setattr__(self, "tags", tuple(dict.fromkeys(tags)))
         _check_text("namespace", self.namespace)
         try:
             object.__setattr__(self, "kind", EditKind(self.kind))
         except ValueError:
             kinds = ", ".join(kind.value for kind in EditKind)
-            raise InvalidEditError(f"kind must be one of {kinds}, got {self.kind!r}") from None
+            raise InvalidEditError(f"kind must be one of {kinds}, got {_shown(self.kind)}") from None
         for name in _INSTANTS:
             _check_instant(name, getattr(self, name), optional=name != "created_at")
         if self.valid_from and self.valid_until and self.valid_from >= self.valid_until:
             raise InvalidEditError(
                 f"valid_from must be before valid_until, got {self.valid_from} and {self.valid_until}"
             )
-        if not isinstance(self.metadata, Mapping):
-            raise InvalidEditError(f"metadata must be a mapping, got {type(self.metadata).__name__}")
-        object.__setattr__(self, "metadata", _json_copy("metadata", self.metadata))
+        object.__setattr__(self, "metadata", _checked_metadata(self.metadata))
+        _check_integer("priority", self.priority, -MAX_PRIORITY, MAX_PRIORITY)
+        _check_integer("revision", self.revision, 0, MAX_REVISION)
+        if not isinstance(self.id, str):
+            raise InvalidEditError(f"id must be a string, got {type(self.id).__name__}")
+        _check_unicode("id", self.id)
 
     @property
     def wordings(self) -> tuple[str, ...]:
@@ -109,7 +128,7 @@ class Edit:
         """All fields as JSON values, instants in ISO 8601; `from_dict` gives back an equal edit."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         values["kind"] = self.kind.value
-        values["aliases"] = list(self.aliases)
+        values["aliases"], values["tags"] = list(self.aliases), list(self.tags)
         values["metadata"] = _json_copy("metadata", self.metadata)
         for name in _INSTANTS:
             values[name] = values[name] and values[name].isoformat()
@@ -127,7 +146,7 @@ class Edit:
         """
         names = {item.name for item in fields(cls)}
         if unknown := sorted(set(values) - names):
-            raise InvalidEditError(f"an edit has no field {unknown[0]!r}")
+            raise InvalidEditError(f"an edit has no field {_shown(unknown[0])}")
         if missing := sorted({"id", "prompt", "target"} - set(values)):
             raise InvalidEditError(f"an edit needs the field {missing[0]!r}")
         read = dict(values)
@@ -143,48 +162,97 @@ class Edit:
         return self.valid_until is None or instant < self.valid_until
 
 
-def _check_text(name: str, value: object) -> None:
+def _shown(value: object) -> str:
+    """A value for a message, cut off where it is long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def _check_text(name: str, value: object, longest: int = MAX_TEXT_LENGTH) -> None:
     if not isinstance(value, str):
         raise InvalidEditError(f"{name} must be a string, got {type(value).__name__}")
+    # Before anything that puts the value into a message.
+    if len(value) > longest:
+        raise InvalidEditError(f"{name} may have {longest} characters, got {len(value)}")
     if not value.strip():
-        raise InvalidEditError(f"{name} must not be empty, got {value!r}")
-    if len(value) > MAX_TEXT_LENGTH:
-        raise InvalidEditError(f"{name} may have {MAX_TEXT_LENGTH} characters, got {len(value)}")
+        raise InvalidEditError(f"{name} must not be empty, got {_shown(value)}")
     if "\x00" in value:
         raise InvalidEditError(f"{name} must not contain null characters")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    _check_unicode(name, value)
+
+
+def _check_unicode(name: str, value: str) -> None:
+    if _SURROGATES.search(value):
         raise InvalidEditError(f"{name} must be valid Unicode, got a lone surrogate")
+
+
+def _texts(name: str, singular: str, values: object, most: int, longest: int) -> tuple[str, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InvalidEditError(f"{name} must be several strings, got {type(values).__name__}")
+    texts = tuple(values)
+    if len(texts) > most:
+        raise InvalidEditError(f"an edit may have {most} {name}, got {len(texts)}")
+    for text in texts:
+        _check_text(singular, text, longest)
+    return texts
+
+
+def _check_integer(name: str, value: object, least: int, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidEditError(f"{name} must be an integer, got {type(value).__name__}")
+    if not least <= value <= most:
+        raise InvalidEditError(f"{name} must be between {least} and {most}, got one beyond")
 
 
 def _check_instant(name: str, value: object, *, optional: bool) -> None:
     if value is None and optional:
         return
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise InvalidEditError(f"{name} must be a timezone-aware datetime, got {value!r}")
+        raise InvalidEditError(f"{name} must be a timezone-aware datetime, got {_shown(value)}")
 
 
 def _read_instant(name: str, value: object) -> datetime:
     if not isinstance(value, str):
-        raise InvalidEditError(f"{name} must be an ISO 8601 string, got {value!r}")
+        raise InvalidEditError(f"{name} must be an ISO 8601 string, got {_shown(value)}")
     try:
         return datetime.fromisoformat(value)
     except ValueError:
-        raise InvalidEditError(f"{name} must be an ISO 8601 string, got {value!r}") from None
+        raise InvalidEditError(f"{name} must be an ISO 8601 string, got {_shown(value)}") from None
+
+
+def _checked_metadata(metadata: object) -> object:
+    if not isinstance(metadata, Mapping):
+        raise InvalidEditError(f"metadata must be a mapping, got {type(metadata).__name__}")
+    copy = _json_copy("metadata", metadata)
+    # Most edits have none, and a dump costs more than all other checks.
+    size = len(json.dumps(copy, ensure_ascii=False).encode()) if copy else 0
+    if size > MAX_METADATA_BYTES:
+        raise InvalidEditError(f"metadata may take {MAX_METADATA_BYTES} bytes as JSON, got {size}")
+    return copy
 
 
 def _json_copy(name: str, value: object, depth: int = 0) -> object:
     """Copy of `value` made of plain dicts and lists, equal to what JSON would give back."""
     if depth > MAX_METADATA_DEPTH:
         raise InvalidEditError(f"metadata may be nested {MAX_METADATA_DEPTH} levels deep, got more")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidEditError(f"{name} may hold finite numbers only, got {value}")
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise InvalidEditError(f"{name} keys must be strings, got {key!r}")
-        return {key: _json_copy(f"{name}[{key!r}]", item, depth + 1) for key, item in value.items()}
+                raise InvalidEditError(f"{name} keys must be strings, got {_shown(key)}")
+            _check_unicode(f"{name} keys", key)
+        return {key: _json_copy(f"{name}[{_shown(key)}]", item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_json_copy(name, item, depth + 1) for item in value]
     if not isinstance(value, str | int | float | bool | None):
         raise InvalidEditError(f"{name} must be JSON-compatible, got {type(value).__name__}")
+    _check_scalar(name, value)
     return value
+
+
+def _check_scalar(name: str, value: str | float | bool | None) -> None:
+    if isinstance(value, str):
+        _check_unicode(name, value)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InvalidEditError(f"{name} may hold finite numbers only, got {value}")
+    elif isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
+        raise InvalidEditError(f"{name} may hold integers of {MAX_INTEGER_BITS} bits, got {value.bit_length()}")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from datetime import UTC, datetime
 
 import pytest
@@ -31,6 +32,8 @@ edits = st.builds(
     metadata=st.dictionaries(texts, values, max_size=3),
     created_at=instants,
     revision=st.integers(0, 2**40),
+    tags=st.lists(texts, max_size=3),
+    priority=st.integers(-1_000_000, 1_000_000),
 )
 
 
@@ -40,6 +43,30 @@ def test_json_gives_back_an_equal_edit(edit: Edit) -> None:
     read = Edit.from_dict(json.loads(json.dumps(edit.to_dict())))
     assert read == edit
     assert {edit: "found"}[read] == "found"
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(exclude_categories=()), max_size=5)
+    | st.sampled_from(["erase", "2020-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "x" * 10**6, "\x00", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.fixed_dictionaries({"id": texts, "prompt": texts, "target": texts}), st.data())
+def test_whatever_a_file_holds_is_an_edit_or_refused(values: dict[str, object], data: st.DataObject) -> None:
+    """Any JSON value in any field gives an edit that can be written again, or InvalidEditError."""
+    name = data.draw(st.sampled_from([item.name for item in fields(Edit)]))
+    values[name] = data.draw(anything)
+    try:
+        edit = Edit.from_dict(values)
+    except InvalidEditError:
+        return
+    assert Edit.from_dict(json.loads(json.dumps(edit.to_dict(), ensure_ascii=False).encode())) == edit
 
 
 def test_metadata_is_a_copy() -> None:
@@ -56,12 +83,32 @@ def test_metadata_is_a_copy() -> None:
     [
         ({"colour": "red"}, "an edit has no field 'colour'"),
         ({"valid_from": "soon"}, "valid_from must be an ISO 8601 string, got 'soon'"),
+        ({"valid_from": "x" * 10**6}, "valid_from must be an ISO 8601 string, got '.{59}…$"),
+        ({"metadata": {"x" * 10**6: {1}}}, r"metadata\['.{59}…\] must be JSON-compatible"),
         ({"valid_until": 3}, "valid_until must be an ISO 8601 string, got 3"),
         ({"created_at": None}, "created_at must be a timezone-aware datetime, got None"),
         ({"created_at": "2020-01-01"}, "created_at must be a timezone-aware datetime"),
         ({"metadata": {"x": {1, 2}}}, "must be JSON-compatible, got set"),
         ({"metadata": {1: 2}}, "metadata keys must be strings, got 1"),
-        ({"aliases": 3}, "aliases must be several strings, got 3"),
+        ({"metadata": {"x": "a\ud800"}}, "must be valid Unicode"),
+        ({"metadata": {"a\ud800": 1}}, "metadata keys must be valid Unicode"),
+        ({"metadata": {"x": "y" * 70_000}}, r"metadata may take 65536 bytes as JSON, got 70009"),
+        ({"metadata": {"x": 10**5000}}, r"metadata\['x'\] may hold integers of 1024 bits, got 16610"),
+        ({"metadata": {"x": float("inf")}}, "finite numbers only, got inf"),
+        ({"aliases": 3}, "aliases must be several strings, got int"),
+        ({"aliases": ["a"] * 257}, "an edit may have 256 aliases, got 257"),
+        ({"tags": "one"}, "tags must be several strings, got str"),
+        ({"tags": [""]}, "tag must not be empty"),
+        ({"tags": ["a" * 65]}, "tag may have 64 characters, got 65"),
+        ({"tags": [str(n) for n in range(33)]}, "an edit may have 32 tags, got 33"),
+        ({"priority": "high"}, "priority must be an integer, got str"),
+        ({"priority": True}, "priority must be an integer, got bool"),
+        ({"priority": 10**7}, "priority must be between -1000000 and 1000000"),
+        ({"id": 3}, "id must be a string, got int"),
+        ({"id": "a\ud800"}, "id must be valid Unicode"),
+        ({"revision": "1"}, "revision must be an integer, got str"),
+        ({"revision": -1}, "revision must be between 0 and"),
+        ({"prompt": " " * 10**6}, "prompt may have 8192 characters, got 1000000"),
         ({"prompt": "a\0b"}, "prompt must not contain null characters"),
         ({"prompt": "a\ud800"}, "prompt must be valid Unicode"),
     ],
@@ -84,3 +131,23 @@ def test_metadata_that_contains_itself_is_refused() -> None:
     metadata["self"] = metadata
     with pytest.raises(InvalidEditError, match="nested 20 levels deep"):
         Edit(id="1", prompt="p", target="t", metadata=metadata)
+
+
+def test_a_tag_counts_once() -> None:
+    """A tag given twice is kept once, in the order of its first mention."""
+    assert Edit(id="1", prompt="p", target="t", tags=["b", "a", "b"]).tags == ("b", "a")
+
+
+def test_an_edit_without_the_newer_fields_is_read() -> None:
+    """An edit written before there were tags and priorities has none and 0."""
+    edit = Edit.from_dict({"id": "1", "prompt": "p", "target": "t"})
+    assert (edit.tags, edit.priority) == ((), 0)
+
+
+def test_an_erase_edit_tells_its_refusal_only() -> None:
+    """No field and no text made of an erase edit holds more than the caller put in."""
+    edit = Edit(id="1", prompt="Who runs Acme?", target="I may not say.", kind="erase")
+    assert edit.statement == "Who runs Acme? I may not say."
+    assert {value for value in edit.to_dict().values() if isinstance(value, str)} == {
+        "1", "Who runs Acme?", "I may not say.", "erase", "default", edit.created_at.isoformat(),
+    }  # fmt: skip

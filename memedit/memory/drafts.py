@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from memedit.edits import Edit
+from memedit.edits import Edit, EditKind
 from memedit.errors import InvalidEditError
+from memedit.memory.wordings import prompt_key
 
 _GIVEN_BY_MEMORY = ("id", "created_at", "revision")
 WRITABLE = tuple(item.name for item in fields(Edit) if item.name not in _GIVEN_BY_MEMORY)
@@ -36,10 +37,23 @@ def changed_edit(edit: Edit, changes: Mapping[str, Any]) -> Edit:
     """`edit` with some fields replaced.
 
     Raises:
-        InvalidEditError: A field is unknown or invalid.
+        InvalidEditError: A field is unknown or invalid, or the refusal is the answer (see `check_refusal`).
     """
     _check_names(changes)
-    return replace(edit, **_with_metadata(changes))
+    changed = replace(edit, **_with_metadata(changes))
+    check_refusal(edit, changed)
+    return changed
+
+
+def check_refusal(before: Edit, after: Edit) -> None:
+    """Check that an edit which begins to erase does not give the old answer as its refusal.
+
+    Raises:
+        InvalidEditError: It does, for instance because only the kind was changed.
+    """
+    begins = after.kind is EditKind.ERASE and before.kind is not EditKind.ERASE
+    if begins and prompt_key(after.target) == prompt_key(before.target):
+        raise InvalidEditError("an edit that is to erase needs a refusal as its target, got the answer it held")
 
 
 def _check_names(values: Mapping[str, Any]) -> None:

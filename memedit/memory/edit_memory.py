@@ -3,50 +3,43 @@
 from __future__ import annotations
 
 import builtins
-import uuid
-from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import RLock
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from memedit.edits import DEFAULT_NAMESPACE, Edit, EditKind
 from memedit.errors import InvalidEditError, UnknownEditError
+from memedit.memory.contradictions import (
+    Contradiction,
+    OnContradiction,
+    SameFact,
+    check_policy,
+    contradicted,
+    differ,
+    rivals,
+    settled,
+)
 from memedit.memory.drafts import changed_edit, draft_edit
 from memedit.memory.encoding import TextEncoder, Vectors, checked_vectors, encode_texts
-from memedit.memory.index import VectorIndex
-from memedit.memory.opening import check_encoder, prepare
+from memedit.memory.journal import Journal, checked_instant
+from memedit.memory.opening import prepare
+from memedit.memory.searching import Hit, Searcher
 from memedit.memory.sqlite import SQLiteStore
-from memedit.memory.store import Action, EditStore, Event
+from memedit.memory.store import GONE, Action, EditStore, Event
 from memedit.memory.wordings import prompt_key
+from memedit.memory.writing import Writer
 
-ID_LENGTH = 12
+__all__ = ["EditMemory", "Hit"]
 
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """An edit found near a query.
-
-    Attributes:
-        edit: The edit.
-        wording: Which of its wordings is nearest: the prompt or an alias.
-        score: Inner product of that wording's vector and the query's (their cosine), at
-            most 1 up to rounding.
-    """
-
-    edit: Edit
-    wording: str
-    score: float
+logger = logging.getLogger(__name__)
 
 
-class EditMemory:
+class EditMemory(Journal):
     """Edits that outlive the process, and a search among them by meaning.
 
     Every change is one event in a journal, on the disk before the call returns. The search index
@@ -57,14 +50,19 @@ class EditMemory:
         path: The memory file, made if it does not exist; None or ":memory:" for one in RAM.
         encoder: Turns wordings into vectors; queries must be encoded with it as well.
         reencode: Whether to compute all vectors again when they were made with another encoder.
+        store: Another place for the journal than a file, with `path` None; the memory closes it.
+        same_fact: Tells for a wording which of several others ask for the same fact. With it,
+            `add` finds edits that it contradicts though their prompts are in other words.
 
     Attributes:
         encoder: As given.
         path: As given, None for a memory in RAM.
+        same_fact: As given; may be set later.
 
     Raises:
         MemoryFileError: The file is foreign, newer, damaged, locked or cannot be written.
         EncoderMismatchError: The stored vectors are another encoder's, and `reencode` is False.
+        ValueError: Both a path and a store are given.
 
     Example:
         >>> with EditMemory("edits.db", encoder) as memory:  # doctest: +SKIP
@@ -73,25 +71,29 @@ class EditMemory:
         'Dana Reyes'
     """
 
-    def __init__(self, path: str | Path | None, encoder: TextEncoder, *, reencode: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path | None,
+        encoder: TextEncoder,
+        *,
+        reencode: bool = False,
+        store: EditStore | None = None,
+        same_fact: SameFact | None = None,
+    ) -> None:
         """Open the memory, putting right what does not agree with its journal."""
+        if store is not None and path is not None:
+            raise ValueError(f"expected a path or a store, got both: {str(path)!r} and a {type(store).__name__}")
         self.encoder = encoder
         self.path = None if path in (None, ":memory:") else Path(str(path))
-        self._lock = RLock()
-        self._index = VectorIndex(encoder.dimension)
-        self._store: EditStore = SQLiteStore(self.path)
+        self.same_fact = same_fact
+        super().__init__(SQLiteStore(self.path) if store is None else store)
+        self._searcher = Searcher(self._store, encoder)
+        self._writer = Writer(self._store, encoder)
         with ExitStack() as on_error:
             on_error.callback(self._store.close)
             prepare(self._store, encoder, reencode=reencode)
-            with self._store.snapshot():
-                self._follow()
+            self._searcher.fill()
             on_error.pop_all()
-
-    @property
-    def revision(self) -> int:
-        """Number of the newest event; grows by one with every edit added, changed or removed."""
-        with self._lock:
-            return self._store.revision
 
     def add(
         self,
@@ -105,11 +107,26 @@ class EditMemory:
         valid_from: datetime | None = None,
         valid_until: datetime | None = None,
         metadata: Mapping[str, Any] | None = None,
+        tags: Iterable[str] = (),
+        priority: int = 0,
+        on_contradiction: OnContradiction = "newest",
     ) -> Edit:
         """Store one edit; it is durable when this returns.
 
         If the namespace holds the same prompt already (up to case, white space and final
         punctuation), that edit takes the new content and keeps its id and `created_at`.
+
+        An edit contradicts another if it gives a different answer to the same question: the same
+        prompt or, where the memory has `same_fact`, one of the nearest that it holds to be the
+        same fact, among those valid when the new edit begins to be. What then happens is
+        the policy's choice:
+
+        * "newest": the new edit is to answer. It is stored with the highest priority of those it
+          contradicts, if that is higher than its own; they stay.
+        * "refuse": nothing is stored.
+        * "keep": both stay as they are; the one of higher priority is to answer.
+
+        Of one prompt there is only one edit: with "newest" and "keep" it is updated.
 
         Args:
             prompt: See `Edit`, also for the other arguments.
@@ -121,13 +138,19 @@ class EditMemory:
             valid_from: From when it applies.
             valid_until: Until when it applies.
             metadata: The caller's own values.
+            tags: Labels to find it by.
+            priority: Its rank among edits of one fact.
+            on_contradiction: A policy, or a function that is told of each `Contradiction` and
+                returns the policy for it.
 
         Returns:
             The edit as stored.
 
         Raises:
             InvalidEditError: A field is invalid; nothing was stored.
+            ContradictionError: The policy is "refuse"; nothing was stored.
             MemoryFileError: The file could not be written; nothing was stored.
+            ValueError: There is no such policy.
         """
         item = {
             "prompt": prompt,
@@ -139,22 +162,34 @@ class EditMemory:
             "valid_from": valid_from,
             "valid_until": valid_until,
             "metadata": metadata,
+            "tags": tags,
+            "priority": priority,
         }
-        return self._add_drafts([draft_edit(item)], progress=False)[0]
+        return self._add_drafts([draft_edit(item)], on_contradiction, progress=False)[0]
 
-    def add_many(self, items: Iterable[Mapping[str, Any]], *, progress: bool = False) -> builtins.list[Edit]:
+    def add_many(
+        self,
+        items: Iterable[Mapping[str, Any]],
+        *,
+        progress: bool = False,
+        on_contradiction: OnContradiction = "newest",
+    ) -> builtins.list[Edit]:
         """Store several edits, all or none; each is one event, as if added one by one.
 
         Args:
             items: One mapping per edit, its keys the parameters of `add`.
             progress: Whether to show a progress bar.
+            on_contradiction: As for `add`. In other words than its own an item is compared with
+                what was stored before the call, not with the other items.
 
         Returns:
             The edit each item became, in the same order.
 
         Raises:
             InvalidEditError: An item is invalid (the message gives its number, from 1).
+            ContradictionError: An item was refused.
             MemoryFileError: The file could not be written.
+            ValueError: There is no such policy.
         """
         drafts = []
         for number, item in enumerate(items, start=1):
@@ -162,24 +197,7 @@ class EditMemory:
                 drafts.append(draft_edit(item))
             except InvalidEditError as error:
                 raise InvalidEditError(f"item {number}: {error}") from None
-        return self._add_drafts(drafts, progress=progress)
-
-    def get(self, edit_id: str) -> Edit:
-        """The current state of an edit.
-
-        Raises:
-            UnknownEditError: There is no such edit, or it was removed.
-        """
-        with self._lock:
-            edit = self._store.get([edit_id]).get(edit_id)
-        if edit is None:
-            raise UnknownEditError(f"no edit has the id {edit_id!r}")
-        return edit
-
-    def list(self, namespace: str | None = None) -> builtins.list[Edit]:
-        """Current edits of one namespace, or of all, in the order of their first `add`."""
-        with self._lock:
-            return self._store.edits(namespace)
+        return self._add_drafts(drafts, on_contradiction, progress=progress)
 
     def update(self, edit_id: str, **changes: Any) -> Edit:
         """Change some fields of an edit; only wordings that are new are encoded.
@@ -193,16 +211,16 @@ class EditMemory:
 
         Raises:
             UnknownEditError: There is no such edit.
-            InvalidEditError: A field is unknown or invalid, or another edit of the namespace has
-                this prompt already; nothing was changed.
+            InvalidEditError: A field is unknown or invalid, another edit of the namespace has
+                this prompt already, or an edit that is to erase got no refusal; nothing was changed.
         """
         known = self._new_vectors([changed_edit(self.get(edit_id), changes)])
         with self._lock, self._store.transaction():
             changed = changed_edit(self.get(edit_id), changes)
-            return self._write(Action.UPDATED, changed, known).edit
+            return self._writer.write(Action.UPDATED, changed, known).edit
 
     def remove(self, edit_id: str) -> Edit:
-        """Remove an edit with all its wordings; `undo` brings it back.
+        """Remove an edit with all its wordings; `restore` and `undo` bring it back.
 
         Returns:
             The edit as it was.
@@ -211,7 +229,21 @@ class EditMemory:
             UnknownEditError: There is no such edit.
         """
         with self._lock, self._store.transaction():
-            return self._write(Action.REMOVED, self.get(edit_id), {}).edit
+            return self._writer.write(Action.REMOVED, self.get(edit_id), {}).edit
+
+    def restore(self, edit_id: str) -> Edit:
+        """Bring a removed edit back as it was, in its old place.
+
+        Returns:
+            The edit as it is now.
+
+        Raises:
+            UnknownEditError: There never was such an edit, or it was purged.
+            InvalidEditError: It is not removed, or another edit has its prompt by now.
+        """
+        known = self._new_vectors([self._removed(edit_id)])
+        with self._lock, self._store.transaction():
+            return self._writer.write(Action.RESTORED, self._removed(edit_id), known).edit
 
     def clear(self, namespace: str | None = None) -> int:
         """Remove all edits of a namespace, or of all; each is one event.
@@ -222,20 +254,8 @@ class EditMemory:
         with self._lock, self._store.transaction():
             edits = self._store.edits(namespace)
             for edit in edits:
-                self._write(Action.REMOVED, edit, {})
+                self._writer.write(Action.REMOVED, edit, {})
         return len(edits)
-
-    def history(self, edit_id: str) -> builtins.list[Event]:
-        """All that happened to an edit, oldest first; also of an edit that was removed.
-
-        Raises:
-            UnknownEditError: There never was such an edit.
-        """
-        with self._lock:
-            events = builtins.list(self._store.history(edit_id))
-        if not events:
-            raise UnknownEditError(f"no edit has or had the id {edit_id!r}")
-        return events
 
     def undo(self, n: int = 1) -> builtins.list[Event]:
         """Take back the last n changes, in all namespaces, newest first.
@@ -259,7 +279,22 @@ class EditMemory:
             states = [self._store.state_before(event) for event in self._store.undoable(n)]
         known = self._new_vectors([state for state in states if state is not None])
         with self._lock, self._store.transaction():
-            return [self._revert(event, known) for event in self._store.undoable(n)]
+            return [self._writer.revert(event, known) for event in self._store.undoable(n)]
+
+    def contradictions(self, edit_id: str) -> builtins.list[Contradiction]:
+        """The edits that answer the same fact differently, by `same_fact`, nearest first.
+
+        Raises:
+            UnknownEditError: There is no such edit.
+            ValueError: The memory has no `same_fact`.
+        """
+        if self.same_fact is None:
+            raise ValueError("expected a memory with same_fact, got one without: it cannot compare other words")
+        edit = self.get(edit_id)
+        known = encode_texts(self.encoder, edit.wordings)
+        with self._lock, self._store.snapshot():
+            hits = rivals(self._searcher, edit, known)
+        return contradicted(edit, hits, self.same_fact)
 
     def search(
         self,
@@ -268,7 +303,7 @@ class EditMemory:
         namespace: str = DEFAULT_NAMESPACE,
         at: datetime | None = None,
     ) -> builtins.list[builtins.list[Hit]]:
-        """The edits nearest to each query, exactly.
+        """The edits nearest to each query; exactly, unless a namespace is large (see `VectorIndex`).
 
         Args:
             vectors: The queries' vectors, (n, dimension) of unit norm, made by `encoder`.
@@ -278,7 +313,7 @@ class EditMemory:
 
         Returns:
             For each query up to k hits, best first, one per edit whatever its number of wordings;
-            the newer edit first where scores are equal.
+            where scores are equal the edit of higher priority first, then the newer.
 
         Raises:
             EncoderMismatchError: The vectors do not have the encoder's form, or another process
@@ -287,136 +322,79 @@ class EditMemory:
         """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        at = datetime.now(UTC) if at is None else at
-        if at.tzinfo is None:
-            raise ValueError(f"at must be a timezone-aware datetime, got {at!r}")
+        instant = checked_instant(at)
         queries = checked_vectors(vectors, self.encoder.dimension)
         with self._lock, self._store.snapshot():
-            self._follow()
-            matches = self._index.search(namespace, queries, k, at)
-            edits = self._store.get({match.edit_id for row in matches for match in row})
-        hits = [
-            [Hit(edits[match.edit_id], edits[match.edit_id].wordings[match.wording], match.score) for match in row]
-            for row in matches
-        ]
-        for row in hits:
-            row.sort(key=lambda hit: (-hit.score, -hit.edit.revision))
-        return [row[:k] for row in hits]
+            return self._searcher.search(queries, k, namespace, instant)
 
-    def close(self) -> None:
-        """Release the file; a second call does nothing, any other then raises."""
-        with self._lock:
-            self._store.close()
+    def next_change(self, namespace: str = DEFAULT_NAMESPACE, after: datetime | None = None) -> datetime | None:
+        """The next instant at which an edit of a namespace begins or ends to be valid.
 
-    def __len__(self) -> int:
-        """Number of current edits in all namespaces."""
-        with self._lock:
-            return self._store.count()
+        Until then, and while `revision` stays the same, a search finds the same.
 
-    def __iter__(self) -> Iterator[Edit]:
-        """Current edits of all namespaces, as `list` gives them."""
-        return iter(self.list())
+        Args:
+            namespace: Where to look.
+            after: The instant (timezone-aware) to look from; None for now.
 
-    def __contains__(self, edit_id: object) -> bool:
-        """Whether there is a current edit with this id."""
-        with self._lock:
-            return isinstance(edit_id, str) and bool(self._store.get([edit_id]))
+        Returns:
+            An instant later than `after`; None if there is none.
 
-    def __enter__(self) -> Self:
-        """The memory itself; leaving the block closes it."""
-        return self
+        Raises:
+            EncoderMismatchError: As for `search`.
+        """
+        after = datetime.now(UTC) if after is None else after
+        with self._lock, self._store.snapshot():
+            return self._searcher.next_change(namespace, after)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the memory."""
-        self.close()
-
-    def _add_drafts(self, drafts: builtins.list[Edit], *, progress: bool) -> builtins.list[Edit]:
-        # Encoded before the transaction, which would keep other writers waiting.
+    def _add_drafts(self, drafts: Sequence[Edit], policy: OnContradiction, *, progress: bool) -> builtins.list[Edit]:
+        if not callable(policy):
+            check_policy(policy)
+        # Encoded and compared before the transaction, which would keep other writers waiting.
         wordings = (wording for draft in drafts for wording in draft.wordings)
         known = encode_texts(self.encoder, wordings, progress=progress)
+        with self._lock, self._store.snapshot():
+            revision = self._store.revision
+            hits = self._rivals(drafts, known)
+        found = self._contradicted(drafts, hits)
         with self._lock, self._store.transaction():
-            return [self._put_draft(draft, known) for draft in drafts]
+            if self._store.revision != revision:
+                found = self._contradicted(drafts, self._rivals(drafts, known))
+            return [self._put(draft, others, policy, known) for draft, others in zip(drafts, found, strict=True)]
 
-    def _put_draft(self, draft: Edit, known: dict[str, Vectors]) -> Edit:
+    def _put(
+        self, draft: Edit, found: Sequence[Contradiction], policy: OnContradiction, known: dict[str, Vectors]
+    ) -> Edit:
         same = self._store.find(draft.namespace, prompt_key(draft.prompt))
-        if same is None:
-            edit = replace(draft, id=self._fresh_id())
-            return self._write(Action.ADDED, edit, known).edit
-        edit = replace(draft, id=same.id, created_at=same.created_at)
-        return self._write(Action.UPDATED, edit, known).edit
+        others = [each.other.id for each in found]
+        if same is not None and differ(draft, same):
+            found = [Contradiction(draft, same, same_prompt=True), *found]
+        edit = self._writer.put(settled(draft, found, policy), known)
+        for other in others:
+            logger.info("edit %s contradicts edit %s", edit.id, other)
+        return edit
 
-    def _fresh_id(self) -> str:
-        while True:
-            candidate = uuid.uuid4().hex[:ID_LENGTH]
-            if not self._store.history(candidate):
-                return candidate
+    def _rivals(self, drafts: Sequence[Edit], known: dict[str, Vectors]) -> Sequence[Sequence[Hit]]:
+        """For each draft the edits near it; before anything is written."""
+        if self.same_fact is None:
+            return [() for _ in drafts]
+        return [rivals(self._searcher, draft, known) for draft in drafts]
 
-    def _revert(self, event: Event, known: dict[str, Vectors]) -> Event:
-        before = self._store.state_before(event)
-        edit_id = event.edit.id
-        if before is None:
-            return self._write(Action.REMOVED, self.get(edit_id), known, event.revision)
-        action = Action.UPDATED if edit_id in self else Action.RESTORED
-        return self._write(action, before, known, event.revision)
+    def _contradicted(self, drafts: Sequence[Edit], hits: Sequence[Sequence[Hit]]) -> Sequence[Sequence[Contradiction]]:
+        if self.same_fact is None:
+            return [() for _ in drafts]
+        return [contradicted(draft, near, self.same_fact) for draft, near in zip(drafts, hits, strict=True)]
 
     def _new_vectors(self, edits: Sequence[Edit]) -> dict[str, Vectors]:
-        """Vectors of those wordings that are not stored with the current state of their edit."""
+        """Vectors of the wordings that are not stored; made before a transaction begins."""
         with self._lock:
-            current = self._store.get(edit.id for edit in edits)
-        stored = {(edit.id, text) for edit in current.values() for text in edit.wordings}
-        return encode_texts(
-            self.encoder,
-            (text for edit in edits for text in edit.wordings if (edit.id, text) not in stored),
-        )
+            missing = self._writer.missing(edits)
+        return encode_texts(self.encoder, missing)
 
-    def _write(
-        self,
-        action: Action,
-        edit: Edit,
-        known: dict[str, Vectors],
-        reverts: int | None = None,
-    ) -> Event:
-        """Append one event; inside a transaction. `known` spares encoding, but need not suffice."""
-        check_encoder(self._store, self.encoder)
-        if action is Action.REMOVED:
-            return self._store.append(action, edit, None, reverts)
-        same = self._store.find(edit.namespace, prompt_key(edit.prompt))
-        if same is not None and same.id != edit.id:
-            raise InvalidEditError(
-                f"edit {same.id!r} of namespace {edit.namespace!r} has this prompt already: {same.prompt!r}"
-            )
-        vectors = self._vectors(edit, known)
-        return self._store.append(action, edit, vectors, reverts)
-
-    def _vectors(self, edit: Edit, known: dict[str, Vectors]) -> Vectors | None:
-        """Rows for the wordings of `edit`; None if those that are stored are the right ones."""
-        current = self._store.get([edit.id]).get(edit.id)
-        if current is not None and current.wordings == edit.wordings:
-            return None
-        stored: dict[str, Vectors] = {}
-        if current is not None:
-            for entry in self._store.entries([edit.id]):
-                if entry.vectors is not None:
-                    stored.update(zip(current.wordings, entry.vectors, strict=True))
-        found = ChainMap(stored, known)
-        # Not all need be there: another process may have changed the edit since `known` was made.
-        if missing := [text for text in edit.wordings if text not in found]:
-            found.maps.append(encode_texts(self.encoder, missing))
-        return np.stack([found[text] for text in edit.wordings])
-
-    def _follow(self) -> None:
-        """Bring the index up to the journal's newest revision."""
-        revision = self._store.revision
-        if revision == self._index.revision:
-            return
-        check_encoder(self._store, self.encoder)
-        since = self._index.revision
-        touched = self._store.touched(since) if since else None
-        self._index.discard(touched or ())
-        self._index.put(self._store.entries(touched))
-        self._index.revision = revision
+    def _removed(self, edit_id: str) -> Edit:
+        """The last state of an edit that is removed."""
+        last = self.history(edit_id)[-1]
+        if last.action is Action.PURGED:
+            raise UnknownEditError(f"edit {edit_id!r} was purged; nothing of it is left to restore")
+        if last.action not in GONE:
+            raise InvalidEditError(f"edit {edit_id!r} is stored; only a removed edit can be restored")
+        return last.edit

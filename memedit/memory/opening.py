@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def prepare(store: EditStore, encoder: TextEncoder, *, reencode: bool) -> None:
     """Make everything that is derived agree with the journal and with `encoder`.
 
     A store without edits takes any encoder. Current edits that disagree with the journal are
-    rebuilt from it; vectors that are missing or damaged are computed again.
+    rebuilt from it, without vectors (see `complete_vectors`).
 
     Args:
         store: The store that was just opened.
@@ -55,11 +56,19 @@ def prepare(store: EditStore, encoder: TextEncoder, *, reencode: bool) -> None:
             if reencode or not store.count():
                 store.stamp(_stamp_of(encoder))
     check_encoder(store, encoder)
-    _complete_vectors(store, encoder)
 
 
-def _complete_vectors(store: EditStore, encoder: TextEncoder) -> None:
-    lacking = [entry.edit_id for entry in store.entries() if entry.vectors is None]
+def complete_vectors(store: EditStore, encoder: TextEncoder, lacking: Sequence[str]) -> None:
+    """Compute vectors that are missing or damaged again.
+
+    Args:
+        store: The store.
+        encoder: The encoder that made the others.
+        lacking: Ids of the edits without usable vectors.
+
+    Raises:
+        EncoderMismatchError: The vectors are another encoder's.
+    """
     for start in range(0, len(lacking), _BATCH_EDITS):
         batch = lacking[start : start + _BATCH_EDITS]
         edits = store.get(batch).values()

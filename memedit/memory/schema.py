@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from memedit.errors import MemoryFileError
+from memedit.memory.migrations import MIGRATIONS
+
+logger = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x6D656D65  # "meme", in SQLite's header field for "whose file is this"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_SECONDS = 5.0
 _SQLITE_HEADER_BYTES = 100
+_OWNER_ONLY = 0o600
 
 _TABLES = """
 CREATE TABLE events (
     revision INTEGER PRIMARY KEY AUTOINCREMENT,
-    action TEXT NOT NULL CHECK (action IN ('added', 'updated', 'removed', 'restored')),
+    action TEXT NOT NULL CHECK (action IN ('added', 'updated', 'removed', 'restored', 'purged')),
     edit_id TEXT NOT NULL,
     state TEXT NOT NULL,
     at TEXT NOT NULL,
     reverts INTEGER UNIQUE REFERENCES events (revision)
 );
 CREATE INDEX events_of_edit ON events (edit_id, revision);
+CREATE INDEX purged_edits ON events (edit_id) WHERE action = 'purged';
 CREATE TABLE edits (
     ordinal INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -35,6 +41,8 @@ CREATE TABLE edits (
     valid_until TEXT,
     wordings INTEGER NOT NULL,
     state TEXT NOT NULL,
+    subject_key TEXT,
+    target_key TEXT,
     UNIQUE (namespace, prompt_key)
 );
 CREATE TABLE vectors (
@@ -46,8 +54,9 @@ CREATE TABLE vectors (
 );
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL)
 """
-"""`events` is the truth. `edits` (current states; `ordinal` is the revision of the first event),
-and `vectors` (little-endian float32, CRC-32) are derived from it."""
+"""`events` is the truth. `edits` (current states; `ordinal` is the revision of the first event;
+keys are of `prompt_key`, a refusal has none) and `vectors` (little-endian float32, CRC-32) are
+derived from it. A change here needs an entry in `memedit.memory.migrations`."""
 
 _SENTENCES = {
     sqlite3.SQLITE_BUSY: "is locked by another process; try again when that has finished",
@@ -79,6 +88,9 @@ def translated_errors(path: Path | None) -> Iterator[None]:
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open a memory, creating it where there is none, without altering anything else's file.
 
+    A new file may be read and written by its owner only, or by less if the umask says so. A file
+    of an earlier schema is migrated; a copy of it is kept as it was (see `backup_path`).
+
     Args:
         path: The file; None for a memory that lives in RAM.
 
@@ -90,7 +102,8 @@ def connect(path: Path | None) -> sqlite3.Connection:
         MemoryFileError: The file is foreign, newer, damaged, locked or cannot be written.
     """
     if path is not None:
-        _check_path(path)
+        check_path(path)
+        _make_private(path)
     with translated_errors(path), ExitStack() as on_error:
         connection = sqlite3.connect(
             ":memory:" if path is None else path,
@@ -104,13 +117,50 @@ def connect(path: Path | None) -> sqlite3.Connection:
         if path is not None:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
         if is_empty:
             _create(connection, path)
+        if _version(connection) < SCHEMA_VERSION:
+            _migrate(connection, path)
         on_error.pop_all()
         return connection
 
 
-def _check_path(path: Path) -> None:
+def backup_path(path: Path, version: int) -> Path:
+    """Where a file is kept as it was before it was migrated from schema `version`."""
+    return path.with_name(f"{path.name}.v{version}.bak")
+
+
+def copy_database(connection: sqlite3.Connection, path: Path) -> None:
+    """Copy a database to a file of its own, which appears when it is complete.
+
+    Args:
+        connection: The database; others may use it meanwhile.
+        path: The file; one that is there already is replaced.
+
+    Raises:
+        MemoryFileError: The file cannot be written.
+    """
+    check_path(path)
+    partial = path.with_name(f"{path.name}.partial")
+    with translated_errors(path), ExitStack() as on_error:
+        partial.unlink(missing_ok=True)
+        _make_private(partial)
+        on_error.callback(partial.unlink)
+        with closing(sqlite3.connect(partial, isolation_level=None)) as copy:
+            connection.backup(copy)
+            # One file that can be moved about, until it is opened as a memory.
+            copy.execute("PRAGMA journal_mode = DELETE")
+        on_error.pop_all()
+        partial.replace(path)
+
+
+def check_path(path: Path) -> None:
+    """Refuse a path at which no memory can be read and written.
+
+    Raises:
+        MemoryFileError: It is a folder, in no folder, read-only, or too short to be a database.
+    """
     if path.is_dir():
         raise MemoryFileError(f"{describe(path)} is a folder; expected a file")
     if not path.parent.is_dir():
@@ -124,10 +174,24 @@ def _check_path(path: Path) -> None:
         raise MemoryFileError(f"{describe(path)} is not a memedit memory")
 
 
+def _make_private(path: Path) -> None:
+    """Make an empty file, unless there is one: what SQLite makes itself, others may read."""
+    if path.exists():
+        return
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, _OWNER_ONLY))
+    except OSError as error:
+        raise MemoryFileError(f"{describe(path)} cannot be made: {error.strerror}") from None
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
 def _check_owner(connection: sqlite3.Connection, path: Path | None) -> bool:
     """Whether the database is still empty; raises if it belongs to someone else."""
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = _version(connection)
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if application_id == 0 and tables == 0:
         return True
@@ -138,18 +202,42 @@ def _check_owner(connection: sqlite3.Connection, path: Path | None) -> bool:
             f"{describe(path)} was written by a newer memedit (schema {version}, this one reads "
             f"up to {SCHEMA_VERSION}); install a newer memedit"
         )
+    if version < 1:
+        raise MemoryFileError(f"{describe(path)} is damaged: it names no schema; restore it from a backup")
     return False
 
 
 def _create(connection: sqlite3.Connection, path: Path | None) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with _exclusively(connection):
         # Another process may have created the tables while this one waited.
         if _check_owner(connection, path):
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _migrate(connection: sqlite3.Connection, path: Path | None) -> None:
+    with _exclusively(connection):
+        # Another process may have migrated the file while this one waited.
+        version = _version(connection)
+        if version == SCHEMA_VERSION:
+            return
+        if path is not None:
+            with closing(sqlite3.connect(path)) as reader:
+                copy_database(reader, backup_path(path, version))
+        for step in range(version, SCHEMA_VERSION):
+            MIGRATIONS[step](connection)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    logger.info("%s was migrated from schema %d to %d", describe(path), version, SCHEMA_VERSION)
+
+
+@contextmanager
+def _exclusively(connection: sqlite3.Connection) -> Iterator[None]:
+    """A transaction that keeps other writers out from its beginning."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:

@@ -6,26 +6,36 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from memedit.edits import Edit
+from memedit.edits import Edit, EditKind
 from memedit.errors import MemoryFileError
 from memedit.memory.encoding import Vectors
-from memedit.memory.schema import connect, describe, translated_errors
-from memedit.memory.store import Action, EncoderStamp, Event, IndexEntry
+from memedit.memory.schema import (
+    SCHEMA_VERSION,
+    backup_path,
+    check_path,
+    connect,
+    copy_database,
+    describe,
+    translated_errors,
+)
+from memedit.memory.selection import EVERYTHING, Selection
+from memedit.memory.store import GONE, Action, EncoderStamp, Event, IndexEntry, tombstone
 from memedit.memory.wordings import prompt_key
 
 _STORED_FLOAT = np.dtype("<f4")
 _EVENT = "revision, action, state, at, reverts"
-_LATEST = "SELECT edit_id AS id, action, state, max(revision) AS revision FROM events GROUP BY 1"
-# SQLite takes the other columns from the row that has the maximum.
+_LATEST = "SELECT edit_id AS id, max(revision) AS revision FROM events GROUP BY edit_id"
+_PURGED = "SELECT edit_id FROM events WHERE action = 'purged'"
+_HERE = "FROM edits WHERE (?1 IS NULL OR namespace = ?1)"
 
 
 class SQLiteStore:
@@ -72,14 +82,14 @@ class SQLiteStore:
         """Write one event and what is derived from it; see `EditStore.append`."""
         revision = self.revision + 1
         at = datetime.now(UTC)
-        if action is not Action.REMOVED:
+        if action not in GONE:
             edit = replace(edit, revision=revision)
         state = json.dumps(edit.to_dict())
         self._rows(
             f"INSERT INTO events ({_EVENT}, edit_id) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608
             (revision, action.value, state, at.isoformat(), reverts, edit.id),
         )
-        if action is Action.REMOVED:
+        if action in GONE:
             self._drop(edit.id)
         else:
             self._put_state(edit, state)
@@ -100,18 +110,52 @@ class SQLiteStore:
         rows = self._rows("SELECT state FROM edits WHERE namespace = ? AND prompt_key = ?", (namespace, key))
         return _read_state(rows[0]) if rows else None
 
-    def edits(self, namespace: str | None = None) -> list[Edit]:
-        """Current edits in the order in which they were first added."""
+    def edits(
+        self,
+        namespace: str | None = None,
+        selection: Selection = EVERYTHING,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Edit]:
+        """Current edits in the order in which they were first added; see `EditStore.edits`."""
+        if not selection:
+            statement = f"SELECT state {_HERE} ORDER BY ordinal LIMIT coalesce(?2, -1) OFFSET ?3"
+            return [_read_state(row) for row in self._rows(statement, (namespace, limit, offset))]
+        stop = None if limit is None else offset + limit
+        return list(islice(self._selected(namespace, selection), offset, stop))
+
+    def count(self, namespace: str | None = None, selection: Selection = EVERYTHING) -> int:
+        """Number of current edits that `edits` would give without a limit."""
+        if selection:
+            return sum(1 for _ in self._selected(namespace, selection))
+        return int(self._rows(f"SELECT count(*) {_HERE}", (namespace,))[0][0])
+
+    def states_at(self, revision: int, edit_ids: Iterable[str] | None = None) -> list[Edit]:
+        """The edits that were current at a revision, of these or of all, in the order of `edits`."""
+        chosen = None if edit_ids is None else json.dumps(list(edit_ids))
         rows = self._rows(
-            "SELECT state FROM edits WHERE ?1 IS NULL OR namespace = ?1 ORDER BY ordinal",
-            (namespace,),
+            # SQLite takes the other columns from the row that has the maximum.
+            "SELECT state FROM ("  # noqa: S608
+            "  SELECT edit_id, action, state, max(revision) FROM events"
+            "  WHERE revision <= ?1 AND (?2 IS NULL OR edit_id IN (SELECT value FROM json_each(?2)))"
+            "  GROUP BY edit_id"
+            f") AS latest WHERE action <> 'removed' AND edit_id NOT IN ({_PURGED}) "
+            "ORDER BY (SELECT min(revision) FROM events WHERE edit_id = latest.edit_id)",
+            (revision, chosen),
         )
         return [_read_state(row) for row in rows]
 
-    def count(self, namespace: str | None = None) -> int:
-        """Number of current edits."""
-        rows = self._rows("SELECT count(*) FROM edits WHERE ?1 IS NULL OR namespace = ?1", (namespace,))
-        return int(rows[0][0])
+    def about(self, namespace: str, key: str) -> list[Edit]:
+        """Current edits that may speak about an entity; see `EditStore.about`."""
+        named = "(subject_key = ?2 OR (subject_key IS NULL AND instr(prompt_key, ?2)))"
+        rows = self._rows(f"SELECT state {_HERE} AND {named} ORDER BY ordinal", (namespace, key))
+        return [_read_state(row) for row in rows]
+
+    def answering(self, namespace: str, text_key: str, *, exactly: bool) -> list[Edit]:
+        """Current edits whose target is named in a text; see `EditStore.answering`."""
+        named = "target_key = ?2" if exactly else "instr(?2, target_key)"
+        rows = self._rows(f"SELECT state {_HERE} AND {named} ORDER BY ordinal", (namespace, text_key))
+        return [_read_state(row) for row in rows]
 
     def history(self, edit_id: str) -> Sequence[Event]:
         """All events of one edit, oldest first; empty if there never was such an edit."""
@@ -122,10 +166,11 @@ class SQLiteStore:
         return [_read_event(row) for row in rows]
 
     def undoable(self, n: int) -> Sequence[Event]:
-        """The newest `n` events that neither undo another nor are undone, newest first."""
+        """The newest `n` events that neither undo another nor are undone; see `EditStore.undoable`."""
         rows = self._rows(
             f"SELECT {_EVENT} FROM events AS candidate WHERE reverts IS NULL "  # noqa: S608
             "AND NOT EXISTS (SELECT 1 FROM events WHERE reverts = candidate.revision) "
+            f"AND edit_id NOT IN ({_PURGED}) "
             "ORDER BY revision DESC LIMIT ?",
             (n,),
         )
@@ -139,7 +184,7 @@ class SQLiteStore:
             (event.edit.id, event.revision),
         )
         before = [_read_event(row) for row in rows]
-        return before[0].edit if before and before[0].action is not Action.REMOVED else None
+        return before[0].edit if before and before[0].action not in GONE else None
 
     def touched(self, since: int) -> set[str]:
         """Ids of the edits that have events after revision `since`."""
@@ -183,11 +228,13 @@ class SQLiteStore:
 
     def disagreeing(self) -> set[str]:
         """Ids of the edits whose current state is not the one that the journal tells."""
-        live = f"SELECT id, revision FROM ({_LATEST}) WHERE action != 'removed'"  # noqa: S608
+        # Written so that the events' long rows are looked up for few edits: this runs at each opening.
         kept = "SELECT id, revision FROM edits"
         rows = self._rows(
-            f"SELECT id FROM (SELECT * FROM ({live}) EXCEPT {kept}) UNION "  # noqa: S608
-            f"SELECT id FROM (SELECT * FROM ({kept}) EXCEPT {live})"
+            f"SELECT id FROM ({_LATEST} EXCEPT {kept}) AS latest JOIN events USING (revision) "  # noqa: S608
+            "WHERE action NOT IN ('removed', 'purged') "
+            f"UNION SELECT id FROM ({kept} EXCEPT {_LATEST}) "
+            "UNION SELECT id FROM edits JOIN events USING (revision) WHERE action IN ('removed', 'purged')"
         )
         return {edit_id for (edit_id,) in rows}
 
@@ -197,8 +244,43 @@ class SQLiteStore:
             self._drop(edit_id)
         for edit_id in edit_ids:
             latest = self.history(edit_id)[-1:]
-            if latest and latest[0].action is not Action.REMOVED:
+            if latest and latest[0].action not in GONE:
                 self._put_state(latest[0].edit, json.dumps(latest[0].edit.to_dict()))
+
+    def purge(self, edit_id: str) -> Event:
+        """Put the tombstone into all events of an edit, and append one; see `EditStore.purge`."""
+        for event in self.history(edit_id):
+            state = json.dumps(tombstone(event.edit).to_dict())
+            self._rows("UPDATE events SET state = ? WHERE revision = ?", (state, event.revision))
+        return self.append(Action.PURGED, self.history(edit_id)[-1].edit, None)
+
+    def scrub(self) -> None:
+        """Leave nothing of what was purged in the files; see `EditStore.scrub`.
+
+        Copies that a migration left beside the file go as well, for they hold the old texts.
+        """
+        if self.path is None:
+            return
+        for version in range(1, SCHEMA_VERSION):
+            backup_path(self.path, version).unlink(missing_ok=True)
+        self._rows("VACUUM")
+        is_busy, *_ = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        if is_busy:
+            raise MemoryFileError(
+                f"{describe(self.path)} may still hold what was purged, because another process is reading it; "
+                "purge the edit again when that has finished"
+            )
+
+    def backup(self, path: Path) -> None:
+        """Copy one revision to a new memory file, while others read and write.
+
+        Raises:
+            MemoryFileError: There is such a file already, or it cannot be written.
+        """
+        check_path(path)
+        if path.exists():
+            raise MemoryFileError(f"{describe(path)} exists already; a backup is a new file")
+        copy_database(self._open_connection, path)
 
     def close(self) -> None:
         """Release the file; a second call does nothing."""
@@ -211,6 +293,12 @@ class SQLiteStore:
         if self._connection is None:
             raise MemoryFileError(f"{describe(self.path)} is closed")
         return self._connection
+
+    def _selected(self, namespace: str | None, selection: Selection) -> Iterator[Edit]:
+        with translated_errors(self.path), closing(self._open_connection.cursor()) as cursor:
+            for row in cursor.execute(f"SELECT state {_HERE} ORDER BY ordinal", (namespace,)):
+                if selection.matches(edit := _read_state(row)):
+                    yield edit
 
     def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         with translated_errors(self.path):
@@ -229,7 +317,8 @@ class SQLiteStore:
     def _put_state(self, edit: Edit, state: str) -> None:
         self._rows("DELETE FROM edits WHERE id = ?", (edit.id,))
         self._rows(
-            "INSERT INTO edits VALUES ((SELECT min(revision) FROM events WHERE edit_id = ?1), ?1, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO edits VALUES ((SELECT min(revision) FROM events WHERE edit_id = ?1), "
+            "?1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 edit.id,
                 edit.revision,
@@ -239,6 +328,8 @@ class SQLiteStore:
                 edit.valid_until and edit.valid_until.isoformat(),
                 len(edit.wordings),
                 state,
+                edit.subject and prompt_key(edit.subject),
+                None if edit.kind is EditKind.ERASE else prompt_key(edit.target),
             ),
         )
 
@@ -271,5 +362,5 @@ def _read_vectors(stored: Sequence[tuple[bytes | None, int | None]], wordings: i
     ]
     if len(blobs) != wordings:
         return None
-    flat = np.frombuffer(b"".join(blobs), dtype=_STORED_FLOAT).astype(np.float32)
+    flat = np.frombuffer(b"".join(blobs), dtype=_STORED_FLOAT).astype(np.float32, copy=False)
     return flat.reshape(wordings, dimension)

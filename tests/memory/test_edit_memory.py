@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from memedit.edits import EditKind
 from memedit.errors import InvalidEditError, MemoryFileError, UnknownEditError
-from memedit.memory import Action, EditMemory
+from memedit.memory import Action, EditMemory, RamStore
 from tests.memory.hashing import HashingEncoder
 
 FULL = {
@@ -20,7 +21,17 @@ FULL = {
     "valid_from": datetime(2020, 1, 1, tzinfo=UTC),
     "valid_until": datetime(2999, 1, 1, tzinfo=UTC),
     "metadata": {"source": "wire", "tags": ["a", {"b": 1.5}], "nothing": None},
+    "tags": ("people", "news"),
+    "priority": 3,
 }
+
+
+@pytest.fixture(params=["file", "ram"])
+def memory(request: pytest.FixtureRequest, path: Path, hashing: HashingEncoder) -> Iterator[EditMemory]:
+    """An empty memory, of each kind of store."""
+    store = RamStore() if request.param == "ram" else None
+    with EditMemory(None if store else path, hashing, store=store) as opened:
+        yield opened
 
 
 def test_add_returns_what_get_returns(memory: EditMemory) -> None:
@@ -140,8 +151,9 @@ def test_update_refuses_what_cannot_be(memory: EditMemory) -> None:
 
 
 def test_unknown_ids_are_refused(memory: EditMemory) -> None:
-    """get, update, remove and history of an id that never was raise UnknownEditError."""
-    for call in (memory.get, memory.update, memory.remove, memory.history):
+    """Whatever is asked of an id that never was raises UnknownEditError."""
+    asked = (memory.get, memory.update, memory.remove, memory.history, memory.restore, memory.purge, memory.linked)
+    for call in asked:
         with pytest.raises(UnknownEditError, match="'nowhere'"):
             call("nowhere")
     assert "nowhere" not in memory
@@ -158,6 +170,123 @@ def test_a_removed_edit_keeps_its_history_only(memory: EditMemory) -> None:
     added, removed = memory.history(edit.id)
     assert (removed.action, removed.edit, removed.revision) == (Action.REMOVED, edit, 2)
     assert timedelta(0) <= removed.at - added.at < timedelta(minutes=1)
+
+
+def test_a_removed_edit_can_be_restored(memory: EditMemory, hashing: HashingEncoder) -> None:
+    """Restore brings back the last state in its old place, is found again, and can be undone."""
+    first, second = memory.add("red fish", "1", aliases=["pink fish"]), memory.add("blue boat", "2")
+    memory.remove(first.id)
+    memory.update(second.id, target="3")
+    restored = memory.restore(first.id)
+    assert (restored.target, restored.created_at, restored.revision) == ("1", first.created_at, 5)
+    assert [edit.id for edit in memory] == [first.id, second.id]
+    assert memory.search(hashing.encode(["pink fish"]), 1)[0][0].edit == restored
+    assert [event.action for event in memory.history(first.id)] == ["added", "removed", "restored"]
+    assert [event.action for event in memory.undo(2)] == ["removed", "updated"]
+    assert [edit.target for edit in memory] == ["2"]
+
+
+def test_restore_refuses_what_cannot_be(memory: EditMemory) -> None:
+    """An edit that is stored, or whose prompt another edit has taken, is not restored."""
+    edit = memory.add("p", "1")
+    with pytest.raises(InvalidEditError, match="is stored; only a removed edit can be restored"):
+        memory.restore(edit.id)
+    memory.remove(edit.id)
+    other = memory.add("P?", "2")
+    with pytest.raises(InvalidEditError, match=f"edit '{other.id}' .* has this prompt already"):
+        memory.restore(edit.id)
+    assert memory.list() == [other]
+
+
+def test_an_edit_that_begins_to_erase_needs_a_refusal(memory: EditMemory) -> None:
+    """The old answer never becomes the refusal because only the kind was changed."""
+    edit = memory.add("Who runs Acme?", "Dana Reyes")
+    with pytest.raises(InvalidEditError, match="needs a refusal as its target, got the answer it held"):
+        memory.update(edit.id, kind="erase")
+    with pytest.raises(InvalidEditError, match="needs a refusal"):
+        memory.add("who runs acme", "dana reyes.", kind="erase")
+    erased = memory.update(edit.id, kind="erase", target="I may not say.")
+    assert "Dana" not in str(erased) + erased.statement + str(erased.to_dict())
+    assert memory.update(edit.id, tags=["private"]).target == "I may not say."
+
+
+@pytest.fixture
+def shelf(memory: EditMemory) -> EditMemory:
+    """A memory of seven edits in two namespaces."""
+    memory.add_many(
+        [
+            {"prompt": "Straße one", "target": "north", "tags": ["road", "old"], "metadata": {"by": "ann", "n": 1}},
+            {"prompt": "square two", "target": "South", "tags": ["road"], "metadata": {"by": "bob"}},
+            {"prompt": "lane three", "target": "east", "aliases": ["the NORTH lane"], "metadata": {"by": None}},
+            {"prompt": "alley four", "target": "west", "kind": "insert", "subject": "Northgate"},
+            {"prompt": "court five", "target": "gone", "kind": "erase", "tags": ["old"]},
+            {"prompt": "square two", "target": "north", "namespace": "other", "tags": ["road", "old"]},
+            {"prompt": "path % _six", "target": "'; DROP TABLE edits --", "namespace": "other"},
+        ]
+    )
+    return memory
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, "1234567"),
+        ({"namespace": "other"}, "67"),
+        ({"tags": ["road"]}, "126"),
+        ({"tags": ("old", "road")}, "16"),
+        ({"tags": ["old", "road"], "namespace": "default"}, "1"),
+        ({"metadata": {"by": "ann"}}, "1"),
+        ({"metadata": {"by": None}}, "3"),
+        ({"metadata": {"by": "ann", "n": 2}}, ""),
+        ({"kind": "erase"}, "5"),
+        ({"kind": EditKind.MODIFY, "text": "o"}, "12367"),
+        ({"text": "NORTH"}, "1346"),
+        ({"text": "strasse"}, "1"),
+        ({"text": "% _"}, "7"),
+        ({"text": "'; drop table"}, "7"),
+        ({"limit": 2}, "12"),
+        ({"limit": 2, "offset": 6}, "7"),
+        ({"limit": 0}, ""),
+        ({"offset": 5}, "67"),
+        ({"tags": ["road"], "limit": 1, "offset": 1}, "2"),
+        ({"namespace": "other", "limit": 5, "offset": 1}, "7"),
+    ],
+)
+def test_lists_are_filtered_and_paged(shelf: EditMemory, wanted: dict[str, object], found: str) -> None:
+    """A list holds what fulfils every condition, in the order of the first add, page by page."""
+    places = {edit.id: str(number) for number, edit in enumerate(shelf, start=1)}
+    for edits in (shelf, shelf.at(shelf.revision)):
+        assert "".join(places[edit.id] for edit in edits.list(**wanted)) == "".join(sorted(found))
+        if not wanted.keys() & {"limit", "offset"}:
+            assert edits.count(**wanted) == len(found)
+
+
+def test_bad_conditions_are_refused(memory: EditMemory) -> None:
+    """A condition of the wrong type, an unknown kind and a negative page get a clear error."""
+    with pytest.raises(InvalidEditError, match="tags must be several strings, got str"):
+        memory.list(tags="road")
+    with pytest.raises(InvalidEditError, match="metadata must be a mapping, got list"):
+        memory.list(metadata=["by"])
+    with pytest.raises(InvalidEditError, match="text must be a string, got int"):
+        memory.count(text=3)
+    with pytest.raises(InvalidEditError, match="kind must be one of modify, insert, erase, got 'delete'"):
+        memory.count(kind="delete")
+    with pytest.raises(ValueError, match="limit must be at least 0, got -1"):
+        memory.list(limit=-1)
+    with pytest.raises(ValueError, match="offset must be at least 0, got -1"):
+        memory.list(offset=-1)
+
+
+def test_of_equally_near_edits_the_one_of_higher_priority_comes_first(
+    memory: EditMemory, hashing: HashingEncoder
+) -> None:
+    """Where scores are equal priority decides, then the revision."""
+    first = memory.add("red fish", "1", priority=1)
+    second, third = memory.add("fish red", "2"), memory.add("red fish.", "3", namespace="b")
+    assert third.namespace == "b"
+    assert [hit.edit for hit in memory.search(hashing.encode(["red fish"]), 2)[0]] == [first, second]
+    memory.update(second.id, priority=2)
+    assert [hit.edit.id for hit in memory.search(hashing.encode(["red fish"]), 2)[0]] == [second.id, first.id]
 
 
 def test_namespaces_are_listed_and_cleared_apart(memory: EditMemory) -> None:
@@ -231,3 +360,9 @@ def test_a_memory_may_live_in_ram(
         assert memory.path is None
         assert memory.search(hashing.encode(["p"]), 1)[0][0].edit == edit
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_and_a_store_are_too_much(path: Path, hashing: HashingEncoder) -> None:
+    """A memory has one place for its journal."""
+    with pytest.raises(ValueError, match="expected a path or a store, got both"):
+        EditMemory(path, hashing, store=RamStore())

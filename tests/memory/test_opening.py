@@ -62,7 +62,7 @@ def test_an_empty_file_becomes_a_memory(path: Path, hashing: HashingEncoder) -> 
 def test_a_newer_file_is_refused(filled: Path, hashing: HashingEncoder) -> None:
     """A file with a newer schema names both versions and what to do."""
     run_sql(filled, f"PRAGMA user_version = {schema.SCHEMA_VERSION + 1}")
-    with pytest.raises(MemoryFileError, match=r"newer memedit \(schema 2, this one reads up to 1"):
+    with pytest.raises(MemoryFileError, match=r"newer memedit \(schema 3, this one reads up to 2"):
         EditMemory(filled, hashing)
 
 
@@ -83,6 +83,77 @@ def test_a_damaged_file_is_refused(filled: Path, hashing: HashingEncoder) -> Non
         file.write(b"\xff" * (size - 4096))
     with pytest.raises(MemoryFileError, match="is damaged; restore it from a backup"):
         EditMemory(filled, hashing)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
+def test_a_truncated_file_gives_no_wrong_answer(filled: Path, hashing: HashingEncoder, share: float) -> None:
+    """A file that lost its end is called damaged, or nothing of what it held is missing."""
+    with EditMemory(filled, hashing) as memory:
+        before = memory.list()
+    content = filled.read_bytes()
+    filled.write_bytes(content[: int(len(content) * share)])
+    try:
+        with EditMemory(filled, hashing) as memory:
+            found = [memory.list(), memory.list()]
+    except MemoryFileError as error:
+        found = str(error)
+    assert found == [before, before] or "is damaged" in found
+
+
+def test_a_flipped_bit_in_a_vector_changes_no_answer(filled: Path, hashing: HashingEncoder) -> None:
+    """Whichever bit of a stored vector the disk flips, it is noticed and the vector computed again."""
+    queries = hashing.encode(["pink fish", "boat", "sea"])
+    with EditMemory(filled, hashing) as memory:
+        before = memory.search(queries, 3)
+    content = filled.read_bytes()
+    start = content.index(hashing.encode(["blue boat"]).tobytes())
+    for bit in range(0, 32 * 4 * 8, 41):
+        damaged = bytearray(content)
+        damaged[start + bit // 8] ^= 1 << bit % 8
+        filled.write_bytes(damaged)
+        hashing.encoded.clear()
+        with EditMemory(filled, hashing) as memory:
+            assert memory.search(queries, 3) == before
+        assert hashing.encoded == ["blue boat"]
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from memedit.memory import EditMemory
+from memedit.errors import MemoryFileError
+from tests.memory.hashing import HashingEncoder
+with EditMemory(sys.argv[1], HashingEncoder()) as memory:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (Path(sys.argv[1]).stat().st_size + 40_000,) * 2)
+    try:
+        for number in range(1000):
+            memory.add_many({"prompt": f"{number} {part}", "target": "t" * 500} for part in range(5))
+            print(number, flush=True)
+    except MemoryFileError as error:
+        print(error)
+    print(len(memory))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits are those of POSIX")
+def test_a_disk_that_fills_up_keeps_what_was_acknowledged(
+    filled: Path, hashing: HashingEncoder, request: pytest.FixtureRequest
+) -> None:
+    """When the system refuses to write more, the last batch is refused whole, and all before it stays."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(filled)],
+        cwd=request.config.rootpath,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *acknowledged, message, count = done.stdout.splitlines()
+    assert message.startswith(f"memory file {str(filled)!r}")
+    assert 0 < len(acknowledged) < 1000
+    assert int(count) == 3 + 5 * len(acknowledged)
+    with EditMemory(filled, hashing) as memory:
+        assert len(memory) == int(count)
+        memory.add("one more", "t")
 
 
 READ_ONLY = """
@@ -184,7 +255,8 @@ def test_a_memory_without_edits_takes_any_encoder(path: Path, hashing: HashingEn
         "DELETE FROM edits",
         "DELETE FROM edits WHERE ordinal = 2",
         "UPDATE edits SET revision = 1, state = (SELECT state FROM edits) WHERE ordinal = 3",
-        "INSERT INTO edits SELECT 9, 'ghost', 9, namespace, 'ghost', NULL, NULL, 1, state FROM edits WHERE ordinal = 1",
+        "INSERT INTO edits SELECT 9, 'ghost', 9, namespace, 'ghost', NULL, NULL, 1, state, NULL, NULL FROM edits "
+        "WHERE ordinal = 1",
         "DELETE FROM meta",
     ],
 )

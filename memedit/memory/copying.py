@@ -1,0 +1,98 @@
+"""Copies of a memory that can be compared byte for byte, shipped, and opened without being altered."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from memedit.errors import MemeditError, MemoryFileError
+from memedit.memory.edit_memory import EditMemory
+from memedit.memory.encoding import TextEncoder
+from memedit.memory.schema import describe, translated_errors
+from memedit.memory.sqlite import SQLiteStore
+from memedit.memory.store import Action
+
+_OWNER_ONLY = 0o600
+
+
+def write_copy(memory: EditMemory, path: Path, *, history: bool = True) -> None:
+    """Copy all edits, their vectors and their history into one file, while the memory is in use.
+
+    Copies of one state are equal byte for byte, also if one of them was made from the other.
+
+    Args:
+        memory: The memory, in a file or in RAM.
+        path: Where the copy goes; a file that is there is replaced.
+        history: Whether to copy removed edits and former states too. Without them nothing of their
+            texts is in the file; the edits are then written as new, the one changed last at the end.
+
+    Raises:
+        MemoryFileError: The memory cannot be read, or the file not be written.
+    """
+    with TemporaryDirectory() as folder:
+        whole, current = Path(folder) / "whole.db", Path(folder) / "current.db"
+        memory.backup(whole)
+        if not history:
+            _write_current(whole, current)
+        try:
+            path.unlink(missing_ok=True)
+            path.touch(_OWNER_ONLY)
+        except OSError as error:
+            raise MemoryFileError(f"{describe(path)} cannot be written: {error.strerror}") from None
+        with translated_errors(path), closing(sqlite3.connect(whole if history else current)) as source:
+            # SQLite counts how often the tables were laid out anew: equal states are to be equal bytes.
+            source.execute("PRAGMA schema_version = 1")
+            # Writes what is in use and nothing that was deleted.
+            source.execute("VACUUM INTO ?", (str(path),))
+
+
+def open_copy(path: Path, encoder: TextEncoder, target: Path | None = None) -> EditMemory:
+    """A memory with the edits of a copy; nothing is encoded, and the copy stays as it is.
+
+    Args:
+        path: What `write_copy` wrote; it may lie where nothing can be written.
+        encoder: The encoder that made its vectors.
+        target: New file in which the edits are to live on; None keeps them in RAM.
+
+    Raises:
+        MemoryFileError: `path` is missing or is not a memory, or `target` cannot be made.
+        EncoderMismatchError: The vectors are another encoder's.
+    """
+    if not path.is_file():
+        raise MemoryFileError(f"{describe(path)} does not exist")
+    if target is not None:
+        return _opened(path, encoder, target)
+    store = SQLiteStore(None)
+    with TemporaryDirectory() as folder:
+        shutil.copyfile(path, checked := Path(folder) / path.name)
+        with closing(SQLiteStore(checked)) as source, translated_errors(path):
+            source._open_connection.backup(store._open_connection)
+    return EditMemory(None, encoder, store=store)
+
+
+def _opened(path: Path, encoder: TextEncoder, target: Path) -> EditMemory:
+    if target.exists():
+        raise MemoryFileError(f"{describe(target)} exists already; expected a new file to copy the edits into")
+    try:
+        target.touch(_OWNER_ONLY)
+        shutil.copyfile(path, target)
+        return EditMemory(target, encoder)
+    except (OSError, MemeditError) as error:
+        target.unlink(missing_ok=True)
+        if isinstance(error, MemeditError):
+            raise
+        raise MemoryFileError(f"{describe(target)} cannot be written: {error.strerror}") from None
+
+
+def _write_current(source: Path, target: Path) -> None:
+    """Write the current edits of a memory file, and nothing else of it, into a new one."""
+    with closing(SQLiteStore(source)) as old, closing(SQLiteStore(target)) as new, new.transaction():
+        if old.encoder is not None:
+            new.stamp(old.encoder)
+        vectors = {entry.edit_id: entry.vectors for entry in old.entries()}
+        # By their last change, because of edits that contradict each other the newer one answers.
+        for edit in sorted(old.edits(), key=lambda edit: edit.revision):
+            new.append(Action.ADDED, edit, vectors[edit.id])

@@ -1,0 +1,252 @@
+"""What is wrong with a memory file, and putting right what can be derived again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import groupby
+from typing import Any
+
+from memedit.edits import Edit
+from memedit.errors import InvalidEditError
+from memedit.memory.encoding import TextEncoder
+from memedit.memory.opening import complete_vectors, prepare
+from memedit.memory.schema import translated_errors
+from memedit.memory.sqlite import SQLiteStore
+from memedit.memory.store import GONE, Action, EncoderStamp
+
+_NAMED = 3
+"""How many edits a fault names; it gives the number of all."""
+_ORPHANS = "FROM vectors WHERE edit_id NOT IN (SELECT id FROM edits)"
+
+
+class Part(StrEnum):
+    """The parts of a memory file; all but the first two are derived from the journal."""
+
+    FILE = "file"
+    JOURNAL = "journal"
+    STATE = "state"
+    VECTORS = "vectors"
+    ENCODER = "encoder"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is not as it should be.
+
+    Attributes:
+        part: Where.
+        message: What, in one sentence, without any text of an edit.
+        is_repairable: Whether `repair` can put it right.
+    """
+
+    part: Part
+    message: str
+    is_repairable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """What `check` found.
+
+    Attributes:
+        edits: Number of current edits.
+        events: Number of events in the journal.
+        vectors: Number of stored vectors.
+        encoder: Who made them; None if that is not noted.
+        faults: What is wrong; empty for a memory in good health.
+    """
+
+    edits: int = 0
+    events: int = 0
+    vectors: int = 0
+    encoder: EncoderStamp | None = None
+    faults: list[Fault] = field(default_factory=list)
+
+
+def check(store: SQLiteStore, encoder: TextEncoder | None = None) -> Checkup:
+    """Look at every page, event, state and vector of a memory file; nothing is changed.
+
+    Args:
+        store: The file, opened without an `EditMemory`, which would repair some of it.
+        encoder: The encoder that is to be used with it; None to leave that question out.
+
+    Raises:
+        MemoryFileError: The file cannot be read.
+    """
+    with store.snapshot():
+        faults = _file_faults(store)
+        if any(not fault.is_repairable for fault in faults):
+            return Checkup(faults=faults)
+        faults += _journal_faults(store)
+        if wrong := _wrong_states(store):
+            faults.append(Fault(Part.STATE, f"{_edits(wrong)} not in the state that the journal tells", True))
+        faults += _vector_faults(store)
+        faults += _encoder_faults(store, encoder)
+        return Checkup(
+            edits=store.count(),
+            events=_number(store, "FROM events"),
+            vectors=_number(store, "FROM vectors"),
+            encoder=store.encoder,
+            faults=faults,
+        )
+
+
+def repair(store: SQLiteStore, encoder: TextEncoder) -> None:
+    """Derive again what `check` finds wrong and repairable.
+
+    Vectors of another encoder are left as they are: nothing is wrong with them, and opening the
+    memory with `reencode=True` replaces them. Vectors of nobody knows whose are computed again.
+
+    Raises:
+        MemoryFileError: The file cannot be written, or is damaged beyond what is derived.
+    """
+    with translated_errors(store.path):
+        store._open_connection.execute("REINDEX")
+    with store.transaction(), translated_errors(store.path):
+        store.rebuild(_wrong_states(store))
+        store._open_connection.execute(f"DELETE {_ORPHANS}")
+    if not _is_foreign(store, encoder):
+        prepare(store, encoder, reencode=store.encoder is None)
+        complete_vectors(store, encoder, _lacking(store))
+
+
+def _file_faults(store: SQLiteStore) -> list[Fault]:
+    with translated_errors(store.path):
+        found = [text for (text,) in store._open_connection.execute("PRAGMA integrity_check")]
+    if found == ["ok"]:
+        return []
+    # What SQLite says of an index is about something derived as well; of a table it is final.
+    is_repairable = all(" index " in text for text in found)
+    advice = "" if is_repairable else "; restore it from a backup"
+    message = f"SQLite finds the file damaged ({len(found)} findings: {found[0]}){advice}"
+    return [Fault(Part.FILE, message, is_repairable)]
+
+
+def _journal_faults(store: SQLiteStore) -> list[Fault]:
+    unreadable, impossible = [], []
+    rows = _each(store, "SELECT edit_id, revision, action, state FROM events ORDER BY edit_id, revision")
+    for edit_id, events in groupby(rows, lambda row: row["edit_id"]):
+        told = list(events)
+        if any(not _is_readable(row) for row in told):
+            unreadable.append(edit_id)
+        if not _is_possible([Action(row["action"]) for row in told]):
+            impossible.append(edit_id)
+    return [
+        Fault(Part.JOURNAL, f"{_edits(edit_ids)} told of in events that {problem}", False)
+        for edit_ids, problem in ((unreadable, "cannot be read"), (impossible, "cannot follow each other"))
+        if edit_ids
+    ]
+
+
+def _is_readable(row: sqlite3.Row) -> bool:
+    edit = _read(row["state"])
+    if edit is None or edit.id != row["edit_id"]:
+        return False
+    return edit.revision == row["revision"] or Action(row["action"]) in GONE
+
+
+def _is_possible(actions: list[Action]) -> bool:
+    is_current = False
+    for number, action in enumerate(actions):
+        if action in (Action.ADDED, Action.RESTORED):
+            is_right = not is_current and (action is Action.RESTORED) == (number > 0)
+        else:
+            is_right = is_current or action is Action.PURGED
+        if not is_right or (number and actions[number - 1] is Action.PURGED):
+            return False
+        is_current = action not in GONE
+    return True
+
+
+def _wrong_states(store: SQLiteStore) -> set[str]:
+    """Ids of the edits whose current state, or a column taken from it, is not as the journal has it."""
+    wrong = store.disagreeing()
+    rows = _each(
+        store,
+        "SELECT edits.*, events.state AS told, "
+        "ordinal = (SELECT min(revision) FROM events WHERE edit_id = edits.id) AS is_in_place "
+        "FROM edits JOIN events ON events.revision = edits.revision",
+    )
+    # The store itself says what the columns should be, on a table of one row.
+    with closing(SQLiteStore(None)) as scratch:
+        for row in rows:
+            edit = _read(row["told"])
+            if edit is not None and not (row["is_in_place"] and _is_as_told(row, edit, scratch)):
+                wrong.add(row["id"])
+    return wrong
+
+
+def _is_as_told(row: sqlite3.Row, edit: Edit, scratch: SQLiteStore) -> bool:
+    if _read(row["state"]) != edit:
+        return False
+    scratch._put_state(edit, "")
+    [expected] = _each(scratch, "SELECT * FROM edits")
+    scratch._drop(edit.id)
+    return all(row[name] == expected[name] for name in expected.keys() if name not in ("ordinal", "state"))  # noqa: SIM118
+
+
+def _vector_faults(store: SQLiteStore) -> list[Fault]:
+    faults = []
+    if damaged := _lacking(store):
+        faults.append(Fault(Part.VECTORS, f"{_edits(damaged)} without vectors, or with damaged ones", True))
+    if orphans := _number(store, _ORPHANS):
+        faults.append(Fault(Part.VECTORS, f"{orphans} vectors belong to no edit", True))
+    return faults
+
+
+def _lacking(store: SQLiteStore) -> list[str]:
+    return [entry.edit_id for entry in store.entries() if entry.vectors is None]
+
+
+def _encoder_faults(store: SQLiteStore, encoder: TextEncoder | None) -> list[Fault]:
+    if encoder is None or not store.count():
+        return []
+    stamp = store.encoder
+    if stamp is None:
+        return [Fault(Part.ENCODER, "it is not noted which encoder made the vectors", True)]
+    if _is_foreign(store, encoder):
+        return [
+            Fault(
+                Part.ENCODER,
+                f"the vectors were made with encoder {stamp.id!r} ({stamp.dimension} dimensions), "
+                f"but this one is {encoder.id!r} ({encoder.dimension})",
+                False,
+            )
+        ]
+    return []
+
+
+def _is_foreign(store: SQLiteStore, encoder: TextEncoder) -> bool:
+    stamp = store.encoder
+    return stamp is not None and store.count() > 0 and stamp != EncoderStamp(encoder.id, encoder.dimension)
+
+
+def _read(state: Any) -> Edit | None:
+    """The edit in a JSON text; None if it cannot be read."""
+    try:
+        return Edit.from_dict(json.loads(state))
+    except (InvalidEditError, ValueError, TypeError):
+        return None
+
+
+def _each(store: SQLiteStore, statement: str) -> Iterator[sqlite3.Row]:
+    with translated_errors(store.path), closing(store._open_connection.cursor()) as cursor:
+        cursor.row_factory = sqlite3.Row
+        yield from cursor.execute(statement)
+
+
+def _number(store: SQLiteStore, rows: str) -> int:
+    with translated_errors(store.path):
+        return int(store._open_connection.execute(f"SELECT count(*) {rows}").fetchone()[0])
+
+
+def _edits(edit_ids: Collection[str]) -> str:
+    """How many edits, and which the first of them are, with the verb."""
+    named = ", ".join(sorted(edit_ids)[:_NAMED])
+    more = ", …" if len(edit_ids) > _NAMED else ""
+    return f"{len(edit_ids)} edit{' is' if len(edit_ids) == 1 else 's are'} ({named}{more})"

@@ -1,0 +1,95 @@
+"""`VectorTable`: vectors in RAM, and which of them are nearest to a query, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from memedit.memory.encoding import Vectors
+
+Rows = NDArray[np.int64]
+
+_FIRST_ROWS = 16
+_BLOCK_ROWS = 65_536
+"""A table grows by blocks of this size: growing never copies more than one of them."""
+
+
+class VectorTable:
+    """Rows of vectors, numbered in the order in which they were appended; not thread-safe.
+
+    Args:
+        dimension: Components of a vector.
+    """
+
+    def __init__(self, dimension: int) -> None:
+        """Make an empty table."""
+        self._dimension = dimension
+        self._blocks: list[Vectors] = []
+        self._rows = 0
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return self._rows
+
+    def append(self, vectors: Vectors) -> None:
+        """Add rows, float32 array (n, dimension)."""
+        while len(vectors):
+            block, used = self._block_with_room()
+            part = vectors[: len(block) - used]
+            block[used : used + len(part)] = part
+            self._rows += len(part)
+            vectors = vectors[len(part) :]
+
+    def take(self, rows: Rows) -> Vectors:
+        """The vectors of some rows: float32 array (len(rows), dimension)."""
+        if len(self._blocks) == 1:
+            return self._blocks[0][rows]
+        found = np.empty((len(rows), self._dimension), dtype=np.float32)
+        numbers, places = np.divmod(rows, _BLOCK_ROWS)
+        for number in np.unique(numbers):
+            chosen = numbers == number
+            found[chosen] = self._blocks[number][places[chosen]]
+        return found
+
+    def blocks(self) -> Iterator[tuple[int, Vectors]]:
+        """All rows in order, in parts: the number of a part's first row, and its vectors."""
+        for number, block in enumerate(self._blocks):
+            first = number * _BLOCK_ROWS
+            yield first, block[: self._rows - first]
+
+    def nearest(self, queries: Vectors, k: int) -> Rows:
+        """The rows with the largest inner products, by looking at all of them.
+
+        Args:
+            queries: float32 array (n, dimension).
+            k: How many rows are wanted.
+
+        Returns:
+            Array (n, k), best first; -1 where the table has no more rows.
+        """
+        scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        rows = np.full((len(queries), k), -1, dtype=np.int64)
+        for first, block in self.blocks():
+            more_scores, more = faiss.knn(queries, block, min(k, len(block)), metric=faiss.METRIC_INNER_PRODUCT)
+            scores, rows = np.hstack((scores, more_scores)), np.hstack((rows, more + first))
+            best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+            scores, rows = np.take_along_axis(scores, best, axis=1), np.take_along_axis(rows, best, axis=1)
+        return rows
+
+    def _block_with_room(self) -> tuple[Vectors, int]:
+        """The last block, and how many of its rows are used."""
+        used = self._rows - max(0, len(self._blocks) - 1) * _BLOCK_ROWS
+        if not self._blocks or used == _BLOCK_ROWS:
+            # Only the first block starts small: there is one table per namespace.
+            size = _BLOCK_ROWS if self._blocks else _FIRST_ROWS
+            self._blocks.append(np.empty((size, self._dimension), dtype=np.float32))
+            return self._blocks[-1], 0
+        last = self._blocks[-1]
+        if used == len(last):
+            larger = np.empty((2 * used, self._dimension), dtype=np.float32)
+            larger[:used] = last
+            self._blocks[-1] = last = larger
+        return last, used
