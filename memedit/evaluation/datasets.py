@@ -1,11 +1,7 @@
-"""Reading CounterFact, zsRE and KnowEdit files into cases.
+"""Reading CounterFact, zsRE and KnowEdit files into cases, and NQ-open into questions.
 
-| format | paper | licence of the data |
-|---|---|---|
-| `counterfact` | Meng et al. 2022, "Locating and Editing Factual Associations in GPT" | MIT |
-| `zsre` | Levy et al. 2017, "Zero-Shot Relation Extraction" | CC BY-SA (text) |
-| `knowedit` | Zhang et al. 2024, "A Comprehensive Study of Knowledge Editing" | MIT |
-| NQ-open | Kwiatkowski et al. 2019, "Natural Questions" | CC BY-SA 3.0 |
+For the papers and licences of the first three see `memedit.transfer.facts`; NQ-open is of Kwiatkowski
+et al. 2019, "Natural Questions", CC BY-SA 3.0.
 """
 
 from __future__ import annotations
@@ -18,7 +14,8 @@ from typing import Any
 
 from memedit.errors import DatasetError
 from memedit.evaluation.cases import Case, Dataset, LocalityKind, Probe
-from memedit.evaluation.records import Record, read_records
+from memedit.evaluation.records import Record, read_probes, read_records
+from memedit.transfer.facts import Fact, read_fact
 
 NQ_PREFIX = "nq question:"
 """What zsRE puts before its unrelated questions."""
@@ -43,11 +40,11 @@ def load_dataset(path: str | Path, form: str) -> Dataset:
     cases: list[Case] = []
     dropped: Counter[str] = Counter()
     for record in read_records(Path(path)):
-        case = _READERS[form](record)
-        if isinstance(case, Case):
-            cases.append(case)
+        fact = read_fact(record, form)
+        if isinstance(fact, Fact):
+            cases.append(_READERS[form](record, fact))
         else:
-            dropped[case] += 1
+            dropped[fact] += 1
     if not cases:
         raise DatasetError(f"{path} holds no usable {form} record")
     return Dataset(tuple(cases), dict(dropped))
@@ -70,57 +67,48 @@ def sample(items: Sequence[Any], count: int, seed: int) -> list[Any]:
     return [items[position] for position in sorted(chosen)]
 
 
-def _counterfact(record: Record) -> Case | str:
-    return _rome(record) if "requested_rewrite" in record.values else _reduced(record)
+def _counterfact(record: Record, fact: Fact) -> Case:
+    return _rome(record, fact) if "requested_rewrite" in record.values else _reduced(record, fact)
 
 
-def _rome(record: Record) -> Case | str:
-    rewrite = record.part("requested_rewrite")
-    subject = rewrite.text("subject")
-    new, old = rewrite.part("target_new").text("str"), rewrite.part("target_true").text("str")
+def _rome(record: Record, fact: Fact) -> Case:
     neighbours = record.texts("neighborhood_prompts")
     return Case(
         row=record.row,
-        prompt=rewrite.text("prompt").replace("{}", subject),
-        target=new,
-        subject=subject,
-        old_answers=(old,),
-        relation=rewrite.values.get("relation_id"),
+        prompt=fact.prompt,
+        target=fact.target,
+        subject=fact.subject,
+        old_answers=fact.old_answers,
+        relation=record.part("requested_rewrite").values.get("relation_id"),
         paraphrases=record.texts("paraphrase_prompts"),
         locality={
-            LocalityKind.NEIGHBOUR: tuple(Probe(prompt, (old,)) for prompt in neighbours),
+            LocalityKind.NEIGHBOUR: tuple(Probe(prompt, fact.old_answers) for prompt in neighbours),
         },
     )
 
 
-def _reduced(record: Record) -> Case | str:
+def _reduced(record: Record, fact: Fact) -> Case:
     neighbours = record.texts("locality_prompt")
     gold = record.answers("locality_ground_truth")
     return Case(
         row=record.row,
-        prompt=record.text("prompt"),
-        target=record.text("target_new"),
-        subject=record.text("subject"),
-        old_answers=record.answers("ground_truth"),
+        prompt=fact.prompt,
+        target=fact.target,
+        subject=fact.subject,
+        old_answers=fact.old_answers,
         paraphrases=record.texts("rephrase_prompt"),
         locality={LocalityKind.NEIGHBOUR: tuple(Probe(prompt, gold) for prompt in neighbours)},
     )
 
 
-def _zsre(record: Record) -> Case | str:
-    target = str(record.values.get("alt") or "").strip()
-    if not target:
-        return "blank_target"
-    old = record.answers("answer") or record.answers("answers")
-    if target in old:
-        return "target_is_true_answer"
+def _zsre(record: Record, fact: Fact) -> Case:
     unrelated = tuple(Probe(_without_prefix(prompt), record.answers("loc_ans"), "nq") for prompt in record.texts("loc"))
     return Case(
         row=record.row,
-        prompt=record.text("src"),
-        target=target,
-        subject=record.values.get("subject") or None,
-        old_answers=old,
+        prompt=fact.prompt,
+        target=fact.target,
+        subject=fact.subject,
+        old_answers=fact.old_answers,
         paraphrases=record.texts("rephrase"),
         locality={LocalityKind.UNRELATED: unrelated} if unrelated else {},
     )
@@ -141,35 +129,26 @@ _KNOWEDIT_LOCALITY = {
 """Kinds by their name without spaces and underscores; others count as same subject."""
 
 
-def _knowedit(record: Record) -> Case | str:
-    if "labels" in record.values and "text" in record.values:  # WikiBio has its own field names
-        prompt, target, subject = "text", "labels", "concept"
-    else:
-        prompt, target, subject = "prompt", "target_new", "subject"
-    if target not in record.values:
-        raise record.error(f"expected a field {target!r}, got {sorted(record.values)}")
-    targets = record.answers(target)
-    if not targets:
-        return "blank_target"
+def _knowedit(record: Record, fact: Fact) -> Case:
     locality: dict[LocalityKind, tuple[Probe, ...]] = {}
-    for name, probe in record.probes("locality"):
+    for name, probe in read_probes(record, "locality"):
         key = name.lower().replace("_", "").replace(" ", "")
         kind = _KNOWEDIT_LOCALITY.get(key, LocalityKind.SAME_SUBJECT)
         locality[kind] = (*locality.get(kind, ()), probe)
     return Case(
         row=record.row,
-        prompt=record.text(prompt),
-        target=targets[0],
-        subject=record.values.get(subject) or None,
-        answers=targets,
-        old_answers=record.answers("ground_truth"),
+        prompt=fact.prompt,
+        target=fact.target,
+        subject=fact.subject,
+        answers=fact.answers,
+        old_answers=fact.old_answers,
         paraphrases=record.texts("rephrase_prompt") or record.texts("rephrase"),
         locality=locality,
-        portability=tuple(probe for _, probe in record.probes("portability")),
+        portability=tuple(probe for _, probe in read_probes(record, "portability")),
     )
 
 
-_READERS: Mapping[str, Callable[[Record], Case | str]] = {
+_READERS: Mapping[str, Callable[[Record, Fact], Case]] = {
     "counterfact": _counterfact,
     "zsre": _zsre,
     "knowedit": _knowedit,

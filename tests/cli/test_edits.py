@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -43,32 +42,11 @@ def test_what_is_exported_can_be_imported(run: Run, run_json: RunJson, memory: P
     exported = tmp_path / "edits.jsonl"
     assert run("edits", "export", "--memory", memory, "--output", exported).exit_code == 0
     other = tmp_path / "other.db"
-    (imported,) = run_json("edits", "import", exported, "--memory", other)
+    (imported,) = run_json("edits", "import", exported, "--memory", other)["stored"]
     (original,) = run_json("edits", "export", "--memory", memory)
     own = ("id", "created_at", "revision")
     assert {k: v for k, v in imported.items() if k not in own} == {k: v for k, v in original.items() if k not in own}
     assert "Dana [bold] Reyes" in run("edits", "show", imported["id"], "--memory", other).stdout
-
-
-def test_a_data_file_can_be_imported(run: Run, run_json: RunJson, memory: Path, tmp_path: Path) -> None:
-    """The edits of a benchmark file are stored by naming its format."""
-    data = tmp_path / "zsre.json"
-    row = {"subject": "Ada", "src": "Where was Ada born?", "alt": "Rome", "answer": "Oslo", "rephrase": "Ada's city?"}
-    data.write_text(json.dumps([row, {**row, "alt": ""}]))
-    result = run("edits", "import", data, "--format", "zsre", "--memory", memory)
-    assert result.exit_code == 0
-    assert "left out 1 records: blank_target" in result.stderr
-    assert [edit["target"] for edit in run_json("edits", "list", "--memory", memory)] == ["Rome"]
-
-
-def test_a_file_with_one_bad_edit_stores_none(run: Run, memory: Path, tmp_path: Path) -> None:
-    """`add-many` is all or nothing, and says which item was bad."""
-    file = tmp_path / "edits.jsonl"
-    file.write_text('{"prompt": "a", "target": "b"}\n{"prompt": "", "target": "b"}\n')
-    result = run("edits", "add-many", file, "--memory", memory)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "item 2: prompt must not be empty" in result.stderr
-    assert json.loads(run("edits", "list", "--memory", memory, "--json").stdout) == []
 
 
 BAD = {
