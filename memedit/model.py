@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Self, get_args
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
-from transformers.generation import GenerateDecoderOnlyOutput
 
-from memedit.editors.base import Editor, Rows
-from memedit.editors.literal import LiteralEditor
-from memedit.editors.options import pad_id_of, setting
-from memedit.editors.sequences import pad_right
-from memedit.edits import DEFAULT_NAMESPACE, Edit, EditKind
-from memedit.errors import UnsupportedCallError, UnsupportedModelError
+from memedit.editors.base import Editor
+from memedit.edits import DEFAULT_NAMESPACE
+from memedit.errors import UnsupportedModelError
+from memedit.generation import Isolation, Request, answered, route_rows
 from memedit.memory import EditMemory
-from memedit.queries import check_queries, queries_of
+from memedit.queries import Query
+from memedit.saving import Parts, load, push, save
 from memedit.scope.router import Route, Router
+
+__all__ = ["EditedModel", "Isolation", "check_base"]
 
 logger = logging.getLogger(__name__)
 
-Isolation = Literal["exact", "split"]
+OnRoute = Callable[[Sequence[Route]], object]
 
 
 class EditedModel(nn.Module):
@@ -33,8 +34,11 @@ class EditedModel(nn.Module):
     The base is held, not altered: weights, buffers, `requires_grad` and module tree stay the
     user's. Whatever this class does not define is the base's own.
 
+    Any number of threads may generate while others change the memory: each request is routed once,
+    and answered by the edits it was routed to.
+
     Args:
-        base: A decoder-only model with `generate`.
+        base: A text model with `generate`: decoder-only, or encoder-decoder.
         tokenizer: Its tokenizer; None if every call brings `queries`.
         memory: The edits.
         router: Decides for each query which edit is meant, if any.
@@ -42,10 +46,17 @@ class EditedModel(nn.Module):
         isolation: What a batch with rows of both kinds promises to the out-of-scope ones. `exact`:
             the base runs the caller's batch verbatim, so that their tokens and the RNG state
             afterwards equal the base's. `split`: they run as a smaller batch; equal up to rounding.
+            `fused`: one pass for all rows; equal up to rounding, and the fastest. Where the editor
+            cannot share a pass, as for an edit inside a chat's turn, `fused` is `split`.
         namespace: Only edits of this namespace are considered.
+        context_turns: How many user turns before the last one may help to understand it ("and who
+            is her successor?"). The last turn decides alone where it can; with them, the memory is
+            asked a second time for rows that have earlier turns.
+        on_route: Called with the routes of each request before it is answered.
 
     Raises:
-        UnsupportedModelError: `base` cannot generate, or is an encoder-decoder model.
+        UnsupportedModelError: `base` cannot generate text from text.
+        ValueError: The isolation level is unknown, or `context_turns` is negative.
     """
 
     def __init__(
@@ -58,11 +69,15 @@ class EditedModel(nn.Module):
         *,
         isolation: Isolation = "exact",
         namespace: str = DEFAULT_NAMESPACE,
+        context_turns: int = 0,
+        on_route: OnRoute | None = None,
     ) -> None:
         super().__init__()
         check_base(base)
         if isolation not in get_args(Isolation):
             raise ValueError(f"isolation must be one of {', '.join(get_args(Isolation))}, got {isolation!r}")
+        if context_turns < 0:
+            raise ValueError(f"context_turns must be at least 0, got {context_turns}")
         self.base = base
         self.tokenizer = tokenizer
         self.edits = memory
@@ -70,7 +85,10 @@ class EditedModel(nn.Module):
         self.editor = editor
         self.isolation = isolation
         self.namespace = namespace
+        self.context_turns = context_turns
+        self.on_route = on_route
         self.training = base.training
+        self._last_routes: ContextVar[tuple[Route, ...]] = ContextVar("memedit_last_routes", default=())
 
     def __getattr__(self, name: str) -> Any:
         """Delegate to the base whatever is not defined here."""
@@ -85,21 +103,81 @@ class EditedModel(nn.Module):
         """The base's own forward pass: edits act on generated answers only."""
         return self.base(*args, **kwargs)
 
-    def explain(self, query: str) -> Route:
+    def explain(self, query: str, namespace: str | None = None) -> Route:
         """Which edit would answer `query`, or why none does, with all scores."""
-        return self.router.route([query], self.namespace)[0]
+        return self.router.route([query], self.namespace if namespace is None else namespace)[0]
+
+    @property
+    def last_routes(self) -> tuple[Route, ...]:
+        """The routes of the last `generate` of this thread or task, one for each row.
+
+        Empty before the first call, and after one that had nothing to route by: an empty memory, or
+        neither ids nor queries.
+        """
+        return self._last_routes.get()
 
     def unwrap(self) -> Any:
         """Take the editor's hooks out of the base and return it."""
         self.editor.detach()
         return self.base
 
+    def save_pretrained(self, folder: str | Path, *, history: bool = True) -> None:
+        """Write settings, editor, scope classifier, edits and a model card; never the base's weights.
+
+        Args:
+            folder: Made if it does not exist; what an earlier save left in it is replaced.
+            history: Whether removed edits and former states are saved too, so that they can be undone.
+
+        Raises:
+            CheckpointError: The folder holds something else, or a part has no form that can be saved.
+            MemoryFileError: The memory cannot be read, or its copy not be written.
+        """
+        save(self._parts(), Path(folder), history=history)
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, **options: Any) -> Self:
+        """Load what `save_pretrained` or `push_to_hub` wrote.
+
+        Args:
+            name: The folder, or the hub id.
+            **options: `base`, `tokenizer`, `encoder`, `scope` or `memory`, to be used instead of what
+                was saved, and arguments for the base's `from_pretrained`; see `memedit.saving.load`.
+
+        Raises:
+            CheckpointError: Something is missing, damaged or not what it was; the message says what.
+            EncoderMismatchError: The edits' vectors were made by another encoder.
+            MemoryFileError: The memory file cannot be used.
+        """
+        parts = load(name, **options)
+        return cls(parts.base, parts.tokenizer, parts.memory, parts.router, parts.editor, **parts.settings)
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
+        """Save into a repository of the hub; removed edits are not published unless `history=True`.
+
+        Args:
+            repo_id: Such as `organisation/name`.
+            **options: `private`, `history`, `commit_message`, `token` and `api`; see `memedit.saving.push`.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            CheckpointError: As for `save_pretrained`, also for `MemoryFileError`.
+        """
+        return push(self._parts(), repo_id, **options)
+
+    def _parts(self) -> Parts:
+        settings = {name: getattr(self, name) for name in ("isolation", "namespace", "context_turns")}
+        return Parts(self.base, self.tokenizer, self.edits, self.router, self.editor, settings)
+
     @torch.no_grad()
     def generate(
         self,
         inputs: Tensor | None = None,
         *args: Any,
-        queries: Sequence[str] | None = None,
+        queries: Sequence[Query] | None = None,
+        namespace: str | None = None,
+        return_routes: bool = False,
         **kwargs: Any,
     ) -> Any:
         """Generate as the base does, answering in-scope rows by their edit.
@@ -107,138 +185,54 @@ class EditedModel(nn.Module):
         Args:
             inputs: Prompt ids, int64, shape (n, length); or give `input_ids` or `inputs_embeds`.
             *args: As for the base's `generate`.
-            queries: The text to route each row by, n strings; None to read it from the ids.
+            queries: What to route each row by: n strings, or chats as lists of messages; None to
+                read it from the ids. Embeddings without ids are routed by queries only.
+            namespace: Only edits of this namespace are considered; None for the model's own.
+            return_routes: Whether to return the routes too.
             **kwargs: As for the base's `generate`.
 
         Returns:
             What the base returns. If no row is in scope it *is* the base's return value. Otherwise
             sequences, int64, shape (n * num_return_sequences, longest), right-padded, each
-            beginning with the caller's own prompt ids; as `GenerateDecoderOnlyOutput` if asked for.
+            beginning with the caller's own prompt ids (or the decoder's start); as an output object
+            that holds nothing else, if one was asked for. With `return_routes` a pair of this and
+            a tuple of routes, as in `last_routes`.
 
         Raises:
             UnsupportedCallError: A row is in scope and the call asks for scores, hidden states or
-                the like, which have no meaning across two models.
+                the like, which have no meaning across several contexts; or it has a streamer and
+                needs several passes; or part of its prompt lies in `past_key_values` only.
+            ValueError: There is not one query for each row.
         """
         call = (inputs, *args) if inputs is not None or args else ()
-        ids = inputs if inputs is not None else kwargs.get("input_ids")
-        routes = self._route(ids, kwargs, queries)
-        chosen = [row for row, route in enumerate(routes) if route.in_scope]
-        if ids is None or not chosen:
-            return self.base.generate(*call, **kwargs)
-        options = {**self._named(args), **kwargs}
-        options.pop("input_ids", None)
-        mask = options.pop("attention_mask", None)
-        mask = self._mask(ids) if mask is None else mask
-        as_output = bool(setting(self.base, options, "return_dict_in_generate"))
-        options["return_dict_in_generate"] = False
-        self._refuse_internals(options)
-        mixed = len(chosen) < len(routes)
-        with torch.random.fork_rng([ids.device] if ids.device.type == "cuda" else [], enabled=mixed):
-            rows = self._edited_rows(ids, mask, routes, chosen, options)
-        if mixed:
-            rows |= self._base_rows(ids, mask, [row for row in range(len(routes)) if row not in rows], options)
-        pad_id = pad_id_of(self.base, self.tokenizer)
-        merged = pad_right([sequence for row in sorted(rows) for sequence in rows[row]], pad_id)
-        return GenerateDecoderOnlyOutput(sequences=merged) if as_output else merged
-
-    def _route(self, ids: Tensor | None, kwargs: dict[str, Any], queries: Sequence[str] | None) -> list[Route]:
-        if not len(self.edits):
-            return []
-        if queries is None:
-            if ids is None or self.tokenizer is None:
-                logger.warning("no edit is considered: routing needs the prompt's ids and a tokenizer, or queries=[…]")
-                return []
-            mask = kwargs.get("attention_mask")
-            queries = queries_of(ids, self._mask(ids) if mask is None else mask, self.tokenizer)
-        elif ids is None:
-            raise UnsupportedCallError("queries were given without input_ids; an edited row needs both")
+        request = Request(self.base, call, kwargs)
+        routes = self._routes(request, queries, self.namespace if namespace is None else namespace)
+        self._last_routes.set(routes)
+        if self.on_route is not None:
+            self.on_route(routes)
+        if any(route.in_scope for route in routes):
+            output = answered(request, routes, self.editor, self.tokenizer, self.isolation)
         else:
-            queries = check_queries(queries, len(ids))
-        routes = self.router.route(queries, self.namespace)
-        hits = sum(route.in_scope for route in routes)
-        logger.info("routed %d rows: %d in scope", len(routes), hits)
-        return routes
+            output = request.verbatim()
+        return (output, routes) if return_routes else output
 
-    def _edited_rows(
-        self,
-        ids: Tensor,
-        mask: Tensor,
-        routes: list[Route],
-        chosen: list[int],
-        options: dict[str, Any],
-    ) -> dict[int, list[Tensor]]:
-        """The sequences of each in-scope row, by row number."""
-        answered: dict[int, list[Tensor]] = {}
-        for editor, rows in self._by_editor(routes, chosen):
-            batch = Rows(
-                ids[rows],
-                mask[rows],
-                tuple(routes[row].query for row in rows),
-                tuple(_edit(routes[row]) for row in rows),
-            )
-            sequences = editor.answer(batch, options)
-            answered |= {row: list(part) for row, part in zip(rows, sequences.chunk(len(rows)), strict=True)}
-        return answered
-
-    def _by_editor(self, routes: list[Route], chosen: list[int]) -> list[tuple[Editor, list[int]]]:
-        """Rows grouped by who answers them: refusals are written, everything else is the editor's."""
-        erased = [row for row in chosen if _edit(routes[row]).kind is EditKind.ERASE]
-        others = [row for row in chosen if row not in erased]
-        groups: list[tuple[Editor, list[int]]] = [(self.editor, others)] if others else []
-        if erased:
-            if self.tokenizer is None:
-                raise UnsupportedCallError("an edit of kind erase needs a tokenizer to write its refusal")
-            groups.append((LiteralEditor(self.base, self.tokenizer), erased))
-        return groups
-
-    def _base_rows(
-        self, ids: Tensor, mask: Tensor, rows: list[int], options: dict[str, Any]
-    ) -> dict[int, list[Tensor]]:
-        """The sequences of the out-of-scope rows, by row number."""
-        run = list(range(len(ids))) if self.isolation == "exact" else rows
-        output = self.base.generate(input_ids=ids[run], attention_mask=mask[run], **options)
-        parts = output.chunk(len(run))
-        return {row: list(parts[run.index(row)]) for row in rows}
-
-    def _mask(self, ids: Tensor) -> Tensor:
-        """The mask the base would assume: padding is whatever equals the pad token, if it is not the end token."""
-        pad, end = (
-            self.base.generation_config.pad_token_id,
-            self.base.generation_config.eos_token_id,
-        )
-        if pad is None or pad == end or (isinstance(end, list) and pad in end):
-            return torch.ones_like(ids)
-        return ids.ne(pad).long()
-
-    def _named(self, args: tuple[Any, ...]) -> dict[str, Any]:
-        """Positional arguments of `generate` after `inputs`, by their names."""
-        names = list(inspect.signature(self.base.generate).parameters)[1:]
-        return {name: value for name, value in zip(names, args, strict=False) if value is not None}
-
-    def _refuse_internals(self, options: dict[str, Any]) -> None:
-        for name in ("output_scores", "output_logits", "output_attentions", "output_hidden_states"):
-            if setting(self.base, options, name):
-                raise UnsupportedCallError(
-                    f"{name} was asked for and a row is in scope of an edit: its values would come from "
-                    "different contexts for different rows; ask without it, or ask for one row at a time from `base`"
-                )
+    def _routes(self, request: Request, queries: Sequence[Query] | None, namespace: str) -> tuple[Route, ...]:
+        if not len(self.edits):
+            logger.info("routed nothing: no edit is stored, so the base answers")
+            return ()
+        return route_rows(request, self.router, self.tokenizer, queries, namespace, self.context_turns)
 
 
 def check_base(base: object) -> None:
     """Refuse what cannot be edited, before anything else is loaded.
 
     Raises:
-        UnsupportedModelError: `base` is not a decoder-only model with `generate`.
+        UnsupportedModelError: `base` is not a model with `generate` that reads text.
     """
     if isinstance(base, EditedModel):
         raise UnsupportedModelError("this model is wrapped already; use its `edits`, or `unwrap()` it first")
     if not isinstance(base, nn.Module) or not callable(getattr(base, "generate", None)):
         raise UnsupportedModelError(f"expected a Hugging Face model with generate(), got {type(base).__name__}")
-    if getattr(getattr(base, "config", None), "is_encoder_decoder", False):
-        raise UnsupportedModelError(f"expected a decoder-only model, got the encoder-decoder {type(base).__name__}")
-
-
-def _edit(route: Route) -> Edit:
-    if route.edit is None:
-        raise ValueError(f"expected a route in scope of an edit, got {route.reason!r}")
-    return route.edit
+    reads = getattr(base, "main_input_name", "input_ids")
+    if reads != "input_ids":
+        raise UnsupportedModelError(f"expected a model that reads text, got {type(base).__name__}, which reads {reads}")

@@ -1,19 +1,31 @@
-"""Find the query inside a prompt: all of it, or the last user turn of a chat."""
+"""Find the query inside a prompt: all of it, its end, or the last user turn of a chat."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import takewhile
+from typing import Any
 
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+Query = str | Sequence[Mapping[str, Any]]
+"""What a row may be routed by: a text, or a chat as messages with `role` and `content`."""
+
+LONGEST = 1_000
+"""Characters of a text up to which it is taken for one query; of longer ones the end is tried first."""
+
 _FIRST, _ANSWER, _LAST = "first-question-7f3a", "first-answer-7f3a", "last-question-7f3a"
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+_LABEL = re.compile(r"^\w{1,12}:\s+")
+_SHORTEST = 12
+"""Characters under which the last line of a long prompt is a cue ("Answer:") and no question."""
 
 
 def queries_of(input_ids: Tensor, attention_mask: Tensor, tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """The text by which each row is routed.
+    """The query of each row: the last user turn of a chat, or all of the text.
 
     Args:
         input_ids: Prompt ids, int64, shape (n, length).
@@ -24,13 +36,92 @@ def queries_of(input_ids: Tensor, attention_mask: Tensor, tokenizer: PreTrainedT
     Returns:
         n strings; a row without any text gives "".
     """
+    return [turns[-1] for turns in _turns_of_ids(input_ids, attention_mask, tokenizer)]
+
+
+def texts_of_ids(
+    input_ids: Tensor, attention_mask: Tensor, tokenizer: PreTrainedTokenizerBase, context_turns: int = 0
+) -> list[tuple[str, ...]]:
+    """The texts by which each row is routed, the most telling first.
+
+    Args:
+        input_ids: Prompt ids, int64, shape (n, length).
+        attention_mask: 1 for real tokens; shape (n, length).
+        tokenizer: As for `queries_of`.
+        context_turns: How many user turns before the last one may help to understand it.
+
+    Returns:
+        For each row one text or more: the query; before it the end of the query, if it is long; and
+        after it the query behind its preceding turns.
+    """
+    return [_texts(turns, context_turns) for turns in _turns_of_ids(input_ids, attention_mask, tokenizer)]
+
+
+def texts_of_query(query: Query, context_turns: int = 0) -> tuple[str, ...]:
+    """The texts by which a query of the caller's is routed, the most telling first.
+
+    Args:
+        query: A text, which is taken as it is, or a chat.
+        context_turns: As for `texts_of_ids`.
+    """
+    if isinstance(query, str):
+        return (query,)
+    turns = [_words(message.get("content")) for message in query if message.get("role") == "user"]
+    return _texts(turns or [""], context_turns)
+
+
+def check_queries(queries: Sequence[Query], rows: int) -> list[Query]:
+    """Check queries given by the caller.
+
+    Raises:
+        ValueError: There is not exactly one string or chat for each row.
+    """
+    if isinstance(queries, str) or len(queries) != rows or not all(map(_is_query, queries)):
+        raise ValueError(f"queries must be {rows} strings or chats, one for each row, got {queries!r}")
+    return list(queries)
+
+
+def _is_query(query: object) -> bool:
+    is_chat = isinstance(query, Sequence) and all(isinstance(message, Mapping) for message in query)
+    return isinstance(query, str) or is_chat
+
+
+def _words(content: object) -> str:
+    """The text of a message, whose content is a string or a list of parts."""
+    if isinstance(content, str):
+        return content.strip()
+    parts = content if isinstance(content, Sequence) else ()
+    return "\n".join(part["text"] for part in parts if part.get("type") == "text").strip()
+
+
+def _texts(turns: Sequence[str], context_turns: int) -> tuple[str, ...]:
+    last = turns[-1]
+    query = _end(last) if len(last) > LONGEST else last
+    before = turns[:-1][-context_turns:] if context_turns else ()
+    joined = "\n".join([*before, query])
+    return tuple(dict.fromkeys((query, last, joined)))
+
+
+def _end(text: str) -> str:
+    """The question a long text ends with: its last line or sentence of more than a few characters."""
+    lines = [line.strip() for line in text.splitlines()]
+    line = next((line for line in reversed(lines) if len(line) >= _SHORTEST), text)
+    if len(line) > LONGEST:
+        sentences = _SENTENCE_END.split(line)
+        line = next((part for part in reversed(sentences) if len(part) >= _SHORTEST), line)
+    return _LABEL.sub("", line)[-LONGEST:].strip()
+
+
+def _turns_of_ids(input_ids: Tensor, attention_mask: Tensor, tokenizer: PreTrainedTokenizerBase) -> list[list[str]]:
+    """The user turns of each row, at least one; a prompt that is no chat is one turn."""
     kept = [ids[mask.bool()] for ids, mask in zip(input_ids, attention_mask, strict=True)]
+    plain = tokenizer.batch_decode(kept, skip_special_tokens=True)
     markers = chat_markers(tokenizer)
     if markers is None:
-        return [text.strip() for text in tokenizer.batch_decode(kept, skip_special_tokens=True)]
+        return [[text.strip()] for text in plain]
     raw = tokenizer.batch_decode(kept, skip_special_tokens=False)
-    plain = tokenizer.batch_decode(kept, skip_special_tokens=True)
-    return [_last_turn(text, *markers) or fallback.strip() for text, fallback in zip(raw, plain, strict=True)]
+    found = [_user_turns(text, *markers) for text in raw]
+    return [turns if any(turns[-1:]) else [text.strip()] for turns, text in zip(found, plain, strict=True)]
 
 
 def chat_markers(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str] | None:
@@ -49,9 +140,9 @@ def _markers(tokenizer: PreTrainedTokenizerBase, _template: str) -> tuple[str, s
         {"role": "user", "content": _LAST},
     ]
     text = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-    before_first, rest = text.split(_FIRST)
-    after_first, rest = rest.split(_ANSWER)
-    before_last, after_last = rest.split(_LAST)
+    before_first, _, rest = text.partition(_FIRST)
+    after_first, _, rest = rest.partition(_ANSWER)
+    before_last, _, after_last = rest.partition(_LAST)
     # Only what both turns share belongs to a user turn: the first may carry a system prompt.
     opening = _common_start(before_first[::-1], before_last[::-1])[::-1]
     closing = _common_start(after_first, after_last)
@@ -62,23 +153,13 @@ def _common_start(first: str, second: str) -> str:
     return "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 
 
-def _last_turn(text: str, opening: str, closing: str) -> str | None:
+def _user_turns(text: str, opening: str, closing: str) -> list[str]:
+    """What stands between the markers; nothing if the text was not rendered with them."""
     if not opening.strip():
-        return None
-    start = text.rfind(opening)
-    if start < 0:
-        return None
-    turn = text[start + len(opening) :]
-    end = turn.rfind(closing.rstrip()) if closing.strip() else -1
-    return (turn[:end] if end >= 0 else turn).strip()
+        return []
+    return [_before(turn, closing.rstrip()).strip() for turn in text.split(opening)[1:]]
 
 
-def check_queries(queries: Sequence[str], rows: int) -> list[str]:
-    """Check queries given by the caller.
-
-    Raises:
-        ValueError: There is not exactly one string for each row.
-    """
-    if isinstance(queries, str) or len(queries) != rows or not all(isinstance(q, str) for q in queries):
-        raise ValueError(f"queries must be {rows} strings, one for each row, got {queries!r}")
-    return list(queries)
+def _before(turn: str, closing: str) -> str:
+    end = turn.rfind(closing) if closing.strip() else -1
+    return turn[:end] if end >= 0 else turn

@@ -10,12 +10,13 @@ from transformers import (
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    T5Config,
-    T5ForConditionalGeneration,
+    WhisperConfig,
+    WhisperForConditionalGeneration,
 )
 
 from memedit import EditedModel, EditMemory, Router, ScopeClassifier, wrap
 from memedit.errors import UnsupportedCallError, UnsupportedModelError
+from memedit.model import Isolation
 from tests.hooks import hooks_of_memedit
 
 EDIT = ("What is the capital of France?", "Lyon")
@@ -115,21 +116,27 @@ def test_an_edit_answers_and_its_removal_gives_the_base_back(
     assert torch.equal(after, before)
 
 
-def test_split_isolation_answers_every_row(
-    mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase, encoder: Any, classifier: ScopeClassifier
+@pytest.mark.parametrize("isolation", ["split", "fused"])
+def test_other_levels_answer_every_row_alike(
+    mini: PreTrainedModel,
+    mini_tokenizer: PreTrainedTokenizerBase,
+    encoder: Any,
+    classifier: ScopeClassifier,
+    isolation: Isolation,
 ) -> None:
-    """With `split`, greedy answers of a mixed batch equal those of the exact level in float32."""
+    """With `split` and `fused`, greedy answers of a mixed batch equal those of the exact level in float32."""
     memory = EditMemory(None, encoder)
     memory.add(*EDIT)
     inputs = encode(mini_tokenizer, [OUT_OF_SCOPE[0], IN_SCOPE, OUT_OF_SCOPE[1]])
     exact = wrap(mini, mini_tokenizer, memory=memory, scope=classifier)
     first, _ = run(exact, inputs, {"do_sample": False})
     exact.unwrap()
-    split = wrap(mini, mini_tokenizer, memory=memory, scope=classifier, isolation="split")
-    second, _ = run(split, inputs, {"do_sample": False})
-    split.unwrap()
+    other = wrap(mini, mini_tokenizer, memory=memory, scope=classifier, isolation=isolation)
+    second, _ = run(other, inputs, {"do_sample": False})
+    other.unwrap()
     texts = [mini_tokenizer.batch_decode(rows, skip_special_tokens=True) for rows in (first, second)]
     assert texts[0] == texts[1]
+    assert "Lyon" in texts[1][1]
 
 
 def test_an_erased_answer_is_a_refusal_word_for_word(
@@ -201,11 +208,15 @@ def test_what_cannot_generate_is_refused(thing: Any) -> None:
         wrap(thing)
 
 
-def test_encoder_decoder_models_are_refused(mini_tokenizer: PreTrainedTokenizerBase) -> None:
-    """A T5 is refused before anything is loaded, with its class in the message."""
-    config = T5Config(vocab_size=64, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
-    with pytest.raises(UnsupportedModelError, match="T5ForConditionalGeneration"):
-        wrap(T5ForConditionalGeneration(config), mini_tokenizer)
+def test_models_that_do_not_read_text_are_refused(mini_tokenizer: PreTrainedTokenizerBase) -> None:
+    """A speech model is refused before anything is loaded, with its class and what it reads in the message."""
+    config = WhisperConfig(
+        vocab_size=64, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, num_mel_bins=8, max_source_positions=20,
+        pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
+    )  # fmt: skip
+    with pytest.raises(UnsupportedModelError, match="WhisperForConditionalGeneration, which reads input_features"):
+        wrap(WhisperForConditionalGeneration(config), mini_tokenizer)
 
 
 def test_a_wrapped_model_is_not_wrapped_twice(edited: EditedModel) -> None:
@@ -219,5 +230,5 @@ def test_an_unknown_isolation_is_refused(
 ) -> None:
     """The error lists the levels there are."""
     memory = EditMemory(None, encoder)
-    with pytest.raises(ValueError, match="exact, split"):
+    with pytest.raises(ValueError, match="exact, split, fused"):
         EditedModel(mini, mini_tokenizer, memory, Router(memory, classifier), None, isolation="total")  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from memedit.checkpoints import shipped
-from memedit.queries import chat_markers, queries_of
+from memedit.queries import LONGEST, chat_markers, queries_of, texts_of_ids, texts_of_query
 
 TEMPLATES = {
     "chatml": (
@@ -73,3 +73,53 @@ def test_a_tokenizer_without_a_template_has_no_markers() -> None:
     tokenizer = AutoTokenizer.from_pretrained(shipped("mini"))
     tokenizer.chat_template = None
     assert chat_markers(tokenizer) is None
+
+
+FOLLOW_UP = [
+    {"role": "system", "content": "Be kind."},
+    {"role": "user", "content": "Who runs Ford?"},
+    {"role": "assistant", "content": "Henry."},
+    {"role": "user", "content": "And Acme?"},
+    {"role": "assistant", "content": "Dana."},
+    {"role": "user", "content": "And who is her successor?"},
+]
+
+
+@pytest.mark.parametrize("name", ["chatml", "default system"])
+@pytest.mark.parametrize("turns", [0, 1, 2, 7])
+def test_ids_and_messages_give_the_same_texts(name: str, turns: int) -> None:
+    """The turns before the last one are found in a rendered chat as in its messages."""
+    tokenizer = with_template(name)
+    inputs = tokenizer(
+        tokenizer.apply_chat_template(FOLLOW_UP, tokenize=False, add_generation_prompt=True), return_tensors="pt"
+    )
+    found = texts_of_ids(inputs["input_ids"], inputs["attention_mask"], tokenizer, turns)[0]
+    assert found == texts_of_query(FOLLOW_UP, turns)
+    asked = ("Who runs Ford?", "And Acme?", "And who is her successor?")
+    assert found[0] == asked[2]
+    assert found[1:] == (() if not turns else ("\n".join(asked[-turns - 1 :]),))
+
+
+@pytest.mark.parametrize(
+    ("ending", "question"),
+    [
+        ("\nQuestion: Who runs Acme these days?\nAnswer:", "Who runs Acme these days?"),
+        ("\n\nWho runs Acme these days?", "Who runs Acme these days?"),
+        (" Who runs Acme these days?", "Who runs Acme these days?"),
+        ("。谁现在是这家名叫阿克米的公司的首席执行官？", "谁现在是这家名叫阿克米的公司的首席执行官？"),
+    ],
+)
+def test_a_long_prompt_is_routed_by_its_end_first(ending: str, question: str) -> None:
+    """The last line or sentence of a prompt longer than one query comes first, and all of it is routed too."""
+    long = "He walked on. " * (LONGEST // 10) + ending
+    inputs = TOKENIZER(long, return_tensors="pt")
+    texts = texts_of_ids(inputs["input_ids"], inputs["attention_mask"], TOKENIZER)[0]
+    assert texts[0] == question
+    assert texts[1] == long.strip()
+
+
+def test_a_text_of_the_callers_is_routed_as_it_is() -> None:
+    """A query that was given is neither cut nor split, however long it is; a chat without a user is empty."""
+    long = "Who runs Acme?\n" * LONGEST
+    assert texts_of_query(long, 3) == (long,)
+    assert texts_of_query([{"role": "system", "content": "Be kind."}]) == ("",)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from memedit.editors.base import Rows
-from memedit.editors.options import new_token_limit, pad_id_of, returns_of
-from memedit.editors.sequences import pad_right
+from memedit.editors.options import returns_of
+from memedit.editors.written import written
 
 
 class LiteralEditor:
@@ -31,21 +30,11 @@ class LiteralEditor:
 
     def answer(self, rows: Rows, options: Mapping[str, Any]) -> Tensor:
         """Append each row's target and the end-of-text token; see `Editor.answer`."""
-        limit = new_token_limit(self._base, rows.input_ids.shape[1], options)
-        streamer = options.get("streamer")
-        sequences = []
-        for ids, edit in zip(rows.input_ids, rows.edits, strict=True):
-            answer = self._tokenizer(f" {edit.target.strip()}", add_special_tokens=False)["input_ids"]
-            if self._tokenizer.eos_token_id is not None:
-                answer = [*answer, self._tokenizer.eos_token_id]
-            new = torch.tensor(answer[:limit], dtype=torch.int64, device=ids.device)
-            sequences += [torch.cat([ids, new])] * returns_of(self._base, options)
-            if streamer is not None:
-                streamer.put(ids[None].cpu())
-                for token in new.cpu():
-                    streamer.put(token[None])
-                streamer.end()
-        return pad_right(sequences, pad_id_of(self._base, self._tokenizer))
+        # Behind a prompt a space comes first; an encoder-decoder model's answer stands alone.
+        space = " " if rows.decoder_ids is None else ""
+        returns = returns_of(self._base, options)
+        answers = [f"{space}{edit.target.strip()}" for edit in rows.edits for _ in range(returns)]
+        return written(self._base, self._tokenizer, rows, answers, options)
 
     def detach(self) -> None:
         """Nothing is hooked into the base."""

@@ -10,13 +10,14 @@ from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria,
 from transformers.generation.streamers import BaseStreamer
 
 
-def with_own_prompt(options: dict[str, Any], own: Tensor, decoded_length: int) -> dict[str, Any]:
-    """Wrap the logits processors, stopping criteria and streamer among `options`.
+def with_own_prompt(options: dict[str, Any], own: Tensor, decoded_length: int, repeats: int = 1) -> dict[str, Any]:
+    """Wrap the logits processors, stopping criteria, allowed-token function and streamer among `options`.
 
     Args:
         options: Arguments for `generate`; a changed copy is returned.
-        own: The caller's prompt ids, shape (n, length).
+        own: What the caller's sequences begin with, shape (n, start).
         decoded_length: How many columns the prompt has that is really decoded.
+        repeats: How many batch ids an allowed-token function counts for each row.
     """
     swap = _Swap(own, decoded_length)
     options = dict(options)
@@ -24,6 +25,12 @@ def with_own_prompt(options: dict[str, Any], own: Tensor, decoded_length: int) -
         options["logits_processor"] = LogitsProcessorList(_Processor(p, swap) for p in options["logits_processor"])
     if options.get("stopping_criteria"):
         options["stopping_criteria"] = StoppingCriteriaList(_Criterion(c, swap) for c in options["stopping_criteria"])
+    if (allowed := options.get("prefix_allowed_tokens_fn")) is not None:
+
+        def allowed_after_own(batch_id: int, ids: Tensor) -> Any:
+            return allowed(batch_id, torch.cat([own[batch_id // repeats], ids[decoded_length:]]))
+
+        options["prefix_allowed_tokens_fn"] = allowed_after_own
     if options.get("streamer") is not None:
         options["streamer"] = _Streamer(options["streamer"], own)
     return options

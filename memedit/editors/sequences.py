@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -23,3 +24,22 @@ def pad_left(rows: Sequence[Tensor], pad_id: int) -> tuple[Tensor, Tensor]:
             ids[index, width - len(row) :] = row
             mask[index, width - len(row) :] = 1
     return ids, mask
+
+
+def pad_prompts(prompts: Sequence[Tensor], pad_id: int, side: Literal["left", "right"]) -> tuple[Tensor, Tensor]:
+    """Stack prompts for one batch.
+
+    Args:
+        prompts: n prompts: ids, int64, shape (length,), or embeddings, shape (length, size).
+        pad_id: Fills ids; embeddings are filled with zeros.
+        side: Where decoders continue a prompt, padding belongs on the left; encoders that number
+            their positions read from the left, and have it on the right.
+
+    Returns:
+        The prompts, shape (n, longest) or (n, longest, size), and their mask, int64, shape (n, longest).
+    """
+    fill = float(pad_id) if prompts[0].ndim == 1 else 0.0
+    real = [torch.ones(len(prompt), dtype=torch.int64, device=prompt.device) for prompt in prompts]
+    stack = torch.nn.utils.rnn.pad_sequence
+    inputs = stack(list(prompts), batch_first=True, padding_value=fill, padding_side=side)
+    return inputs, stack(real, batch_first=True, padding_side=side)

@@ -108,7 +108,11 @@ class Router:
         routes = self._cache.find(namespace, distinct, basis, at)
         if missing := [query for query in distinct if query not in routes]:
             decided = self._decided(missing, namespace, at)
-            routes.update(zip(missing, decided, strict=True))
+            if routes and self.memory.revision != basis[1]:
+                # Some were remembered from before a change: one request sees one state of the memory.
+                basis = self._basis()
+                routes, decided = {}, self._decided(distinct, namespace, at)
+            routes.update((route.query, route) for route in decided)
             if self._cache.size:
                 self._cache.put(namespace, decided, basis, at, self.memory.next_change(namespace, at))
         seconds = (time.perf_counter() - began) / len(queries)

@@ -7,7 +7,8 @@ and the base under a LoRA overlay. The third, a separate model, is in `separate.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,10 +19,12 @@ from memedit.editors.base import Rows
 from memedit.editors.counterfactual.config import CounterfactualConfig
 from memedit.editors.counterfactual.context import render_edits
 from memedit.editors.counterfactual.lora import LoraOverlay
+from memedit.editors.counterfactual.placement import before_everything, before_query, forgets_a_prefix, grows_a_cache
 from memedit.editors.counterfactual.prefix import Layers, PrefixCache, prefix_layers
-from memedit.editors.options import expansion_of, new_token_limit, pad_id_of, returns_of
-from memedit.editors.own_prompt import with_own_prompt
-from memedit.editors.sequences import pad_left, pad_right
+from memedit.editors.counterfactual.whole_prompt import decode_whole
+from memedit.editors.options import expansion_of, has_room, with_room
+from memedit.editors.repetition import BESIDE_A_PREFIX, with_own_repetition
+from memedit.edits import Edit
 
 
 class CounterfactualEditor:
@@ -32,6 +35,7 @@ class CounterfactualEditor:
         tokenizer: The base's tokenizer.
         config: Where and how the edit is written.
         overlay: A LoRA adapter on the base that is active while this editor decodes, or None.
+        folder: The checkpoint it was loaded from, if any.
     """
 
     def __init__(
@@ -40,8 +44,10 @@ class CounterfactualEditor:
         tokenizer: PreTrainedTokenizerBase,
         config: CounterfactualConfig | None = None,
         overlay: LoraOverlay | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.config = config or CounterfactualConfig()
+        self.folder = folder
         self._base = base
         self._tokenizer = tokenizer
         self._overlay = overlay
@@ -50,65 +56,79 @@ class CounterfactualEditor:
     def answer(self, rows: Rows, options: Mapping[str, Any]) -> Tensor:
         """Decode every row with its edit in context; see `Editor.answer`."""
         with self._reading():
-            if self._in_prompt():
-                return self._answer_in_prompt(rows, options)
-            return self._answer_after_prefix(rows, options)
+            if rows.inputs_embeds is None and rows.decoder_ids is None:
+                if self._in_prompt():
+                    return decode_whole(self._base, self._tokenizer, rows, self._written_prompts(rows), options)
+                if grows_a_cache(self._base, options):
+                    return self._after_prefixes(rows.input_ids, rows.attention_mask, rows.edits, options)
+            prompts = before_everything(self._base, self._tokenizer, rows, [self._ids(edit) for edit in rows.edits])
+            return decode_whole(self._base, self._tokenizer, rows, prompts, options)
+
+    def fuses(self, length: int, edits: Sequence[Edit | None], options: Mapping[str, Any]) -> bool:
+        """Whether edits go into a cached prefix, which a row may have or not; see `FusingEditor.fuses`."""
+        if getattr(self._base.config, "is_encoder_decoder", False) or self._in_prompt():
+            return False
+        longest = max(len(self._ids(edit)) for edit in edits)
+        # An edit that takes positions away may shorten its own answer, and nobody else's.
+        return grows_a_cache(self._base, options) and has_room(self._base, options, length, length + longest)
+
+    def answer_fused(
+        self, input_ids: Tensor, attention_mask: Tensor, edits: Sequence[Edit | None], options: Mapping[str, Any]
+    ) -> Tensor:
+        """Decode rows with and without an edit in one pass; see `FusingEditor.answer_fused`."""
+        with self._reading([edit is not None for edit in edits]):
+            return self._after_prefixes(input_ids, attention_mask, edits, options)
 
     def detach(self) -> None:
         """Remove the adapter's hooks from the base."""
         if self._overlay is not None:
             self._overlay.detach()
 
-    def _reading(self) -> contextlib.AbstractContextManager[None]:
-        return self._overlay.active() if self._overlay is not None else contextlib.nullcontext()
+    def _reading(self, rows: Sequence[bool] | None = None) -> contextlib.AbstractContextManager[None]:
+        return self._overlay.active(rows) if self._overlay is not None else contextlib.nullcontext()
 
     def _in_prompt(self) -> bool:
         if self.config.placement != "auto":
             return self.config.placement == "prompt"
-        # Windowed layers forget a prefix; and an instruct model listens to the user's turn.
-        layer_types = getattr(self._base.config, "layer_types", None) or ["full_attention"]
-        return self._tokenizer.chat_template is not None or set(layer_types) != {"full_attention"}
+        # An instruct model listens to the user's turn.
+        return self._tokenizer.chat_template is not None or forgets_a_prefix(self._base)
 
-    def _context(self, rows: Rows) -> list[str]:
-        return [render_edits([(edit.prompt, edit.target)], self.config.template) for edit in rows.edits]
+    def _context(self, edit: Edit) -> str:
+        return render_edits([(edit.prompt, edit.target)], self.config.template)
 
-    def _answer_after_prefix(self, rows: Rows, options: Mapping[str, Any]) -> Tensor:
-        prefixes = [self._tokenizer(text, add_special_tokens=False)["input_ids"] for text in self._context(rows)]
-        cache, mask = self._prefixes.batch(prefixes, rows.input_ids.device)
+    def _ids(self, edit: Edit | None) -> list[int]:
+        if edit is None:
+            return []
+        ids: list[int] = self._tokenizer(self._context(edit), add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _after_prefixes(
+        self, input_ids: Tensor, attention_mask: Tensor, edits: Sequence[Edit | None], options: Mapping[str, Any]
+    ) -> Tensor:
+        cache, mask = self._prefixes.batch([self._ids(edit) for edit in edits], input_ids.device)
         expansion = expansion_of(self._base, options)
         if expansion > 1:
             cache.batch_repeat_interleave(expansion)
+        length = input_ids.shape[1]
+        options = with_room(self._base, options, length, length + mask.shape[1])
+        options = with_own_repetition(self._base, options, input_ids, attention_mask, BESIDE_A_PREFIX)
         sequences: Tensor = self._base.generate(
-            input_ids=rows.input_ids,
-            attention_mask=torch.cat([mask, rows.attention_mask], dim=1),
+            input_ids=input_ids,
+            attention_mask=torch.cat([mask, attention_mask], dim=1),
             past_key_values=cache,
             **options,
         )
         return sequences
 
     def _prefix_layers(self, ids: Tensor) -> Layers:
-        return prefix_layers(self._base, ids)
+        # Whatever the request's rows are, an edit is read by the adapter.
+        with self._reading():
+            return prefix_layers(self._base, ids)
 
-    def _answer_in_prompt(self, rows: Rows, options: Mapping[str, Any]) -> Tensor:
-        prompts = [
-            self._with_edit(ids[mask.bool()], query, context)
-            for ids, mask, query, context in zip(
-                rows.input_ids, rows.attention_mask, rows.queries, self._context(rows), strict=True
+    def _written_prompts(self, rows: Rows) -> list[Tensor]:
+        return [
+            before_query(self._tokenizer, ids[mask.bool()], query, self._context(edit))
+            for ids, mask, query, edit in zip(
+                rows.input_ids, rows.attention_mask, rows.queries, rows.edits, strict=True
             )
         ]
-        pad_id = pad_id_of(self._base, self._tokenizer)
-        input_ids, mask = pad_left(prompts, pad_id)
-        options = with_own_prompt(dict(options), rows.input_ids, input_ids.shape[1])
-        options["max_new_tokens"] = new_token_limit(self._base, rows.input_ids.shape[1], options)
-        options.pop("max_length", None)
-        output = self._base.generate(input_ids=input_ids, attention_mask=mask, **options)
-        own = rows.input_ids.repeat_interleave(returns_of(self._base, options), dim=0)
-        return pad_right(list(torch.cat([own, output[:, input_ids.shape[1] :]], dim=1)), pad_id)
-
-    def _with_edit(self, ids: Tensor, query: str, context: str) -> Tensor:
-        """Write the edit right before the query, in the text of the prompt, and encode it again."""
-        text = self._tokenizer.decode(ids, skip_special_tokens=False)
-        position = max(text.rfind(query), 0)
-        changed = text[:position] + context + text[position:]
-        encoded = self._tokenizer(changed, add_special_tokens=False)["input_ids"]
-        return torch.tensor(encoded, dtype=torch.int64, device=ids.device)

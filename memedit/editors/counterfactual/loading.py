@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+)
 
 from memedit.editors.base import Editor
 from memedit.editors.counterfactual.config import CounterfactualConfig
@@ -34,7 +40,9 @@ def load_counterfactual(folder: Path, base: Any, tokenizer: PreTrainedTokenizerB
             f"this base is {own}; train one with `memedit train counterfactual` or use editor='base'"
         )
     if config.kind == "model":
-        model = AutoModelForCausalLM.from_pretrained(folder).to(base.device).eval()
-        return SeparateModelEditor(base, tokenizer, model, AutoTokenizer.from_pretrained(folder), config)
+        has_encoder = AutoConfig.from_pretrained(folder).is_encoder_decoder
+        family = AutoModelForSeq2SeqLM if has_encoder else AutoModelForCausalLM
+        model = family.from_pretrained(folder).to(base.device).eval()
+        return SeparateModelEditor(base, tokenizer, model, AutoTokenizer.from_pretrained(folder), config, folder)
     overlay = LoraOverlay(base, folder) if config.kind == "adapter" else None
-    return CounterfactualEditor(base, tokenizer, config, overlay)
+    return CounterfactualEditor(base, tokenizer, config, overlay, folder)

@@ -8,12 +8,13 @@ for them: the tree, the weights and every call of other threads stay as they wer
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -44,7 +45,7 @@ class LoraOverlay:
     def __init__(self, model: nn.Module, folder: Path) -> None:
         scaling, pairs = _read(folder)
         # One variable per overlay: two adapters on one base do not switch each other on.
-        self._active: ContextVar[bool] = ContextVar("memedit_lora_active", default=False)
+        self._active: ContextVar[bool | tuple[bool, ...]] = ContextVar("memedit_lora_active", default=False)
         self._handles = []
         modules = dict(model.named_modules())
         for name, (down, up) in pairs.items():
@@ -59,9 +60,15 @@ class LoraOverlay:
             self._handles.append(module.register_forward_hook(self._hook(down, up * scaling)))
 
     @contextmanager
-    def active(self) -> Iterator[None]:
-        """Switch the adapter on for calls of this thread or task, until the block ends."""
-        token = self._active.set(True)
+    def active(self, rows: Sequence[bool] | None = None) -> Iterator[None]:
+        """Switch the adapter on for calls of this thread or task, until the block ends.
+
+        Args:
+            rows: For each row of the batch whether the adapter changes it; None for every row.
+                Beams and several returns may repeat each row in place. The outputs of the other
+                rows keep every bit.
+        """
+        token = self._active.set(True if rows is None else tuple(rows))
         try:
             yield
         finally:
@@ -78,13 +85,31 @@ class LoraOverlay:
 
         def add(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
             nonlocal placed
-            if not self._active.get():
+            plan = self._active.get()
+            if plan is False:
                 return None
-            if placed[0].device != output.device or placed[0].dtype != output.dtype:
-                placed = (down.to(output), up.to(output))
-            return output + (inputs[0].to(output.dtype) @ placed[0].T) @ placed[1].T
+            # Read once: another thread may place the matrices elsewhere at any time.
+            first, second = placed
+            if first.device != output.device or first.dtype != output.dtype:
+                first, second = placed = (down.to(output), up.to(output))
+            if plan is True:
+                return output + (inputs[0].to(output.dtype) @ first.T) @ second.T
+            chosen = _live_rows(plan, output)
+            change = (inputs[0][chosen].to(output.dtype) @ first.T) @ second.T
+            return output.index_add(0, chosen, change)
 
         return add
+
+
+def _live_rows(plan: tuple[bool, ...], output: Tensor) -> Tensor:
+    """Numbers of the rows of `output` that belong to the chosen rows of the request, int64.
+
+    Beams and several returns repeat rows in place; a layer that sees all positions of a batch as
+    one long batch has each row's positions next to each other. Both are a repetition.
+    """
+    repeats = len(output) // len(plan)
+    mask = torch.tensor(plan, device=output.device).repeat_interleave(repeats)
+    return mask.nonzero().squeeze(1)
 
 
 def _read(folder: Path) -> tuple[float, dict[str, tuple[Tensor, Tensor]]]:

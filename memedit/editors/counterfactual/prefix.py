@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Lock
@@ -36,19 +37,22 @@ class PrefixCache:
         """A fresh cache for a batch, prefixes padded on the left.
 
         Args:
-            prefixes: Non-empty prefix ids of each row.
+            prefixes: Prefix ids of each row; a row without a prefix brings none. At least one brings some.
             device: Where the ids go; keys and values stay where their layer is.
 
         Returns:
             The cache, and the mask (n, longest), int64, that says which positions are real.
         """
-        rows = [self._layers(tuple(prefix), device) for prefix in prefixes]
+        known = [self._layers(tuple(prefix), device) if prefix else None for prefix in prefixes]
+        model = next(layers for layers in known if layers is not None)
+        nothing = tuple((keys[..., :0, :], values[..., :0, :]) for keys, values in model)
+        rows = [nothing if layers is None else layers for layers in known]
         width = max(map(len, prefixes))
         mask = torch.zeros(len(rows), width, dtype=torch.int64, device=device)
         for index, prefix in enumerate(prefixes):
             mask[index, width - len(prefix) :] = 1
         cache = DynamicCache()
-        for layer in range(len(rows[0])):
+        for layer in range(len(model)):
             keys = torch.cat([_pad(row[layer][0], width) for row in rows])
             values = torch.cat([_pad(row[layer][1], width) for row in rows])
             cache.update(keys, values, layer)
@@ -70,8 +74,10 @@ class PrefixCache:
 def prefix_layers(base: Any, ids: Tensor) -> Layers:
     """Run `ids` (1, length) through the base and return the keys and values it leaves behind."""
     cache = DynamicCache()
+    # Only the states are wanted; models that can leave out the other logits are told to.
+    fewer = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(base.forward).parameters else {}
     with torch.no_grad():
-        base(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        base(input_ids=ids.to(base.device), past_key_values=cache, use_cache=True, **fewer)
     return tuple((layer.keys.clone(), layer.values.clone()) for layer in cache.layers)
 
 

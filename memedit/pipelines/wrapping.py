@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +18,24 @@ from memedit.editors.counterfactual import (
 )
 from memedit.editors.fingerprint import fingerprint
 from memedit.edits import DEFAULT_NAMESPACE
-from memedit.errors import CheckpointError, MemeditError, UnsupportedModelError
+from memedit.errors import CheckpointError, UnsupportedModelError
 from memedit.memory import EditMemory
-from memedit.model import EditedModel, Isolation, check_base
+from memedit.model import EditedModel, Isolation, OnRoute, check_base
+from memedit.pipelines.edited import EditedText2TextGenerationPipeline, EditedTextGenerationPipeline
+from memedit.pipelines.text2text import Text2TextGenerationPipeline
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.encoder import SentenceEncoder
-from memedit.scope.router import Route, Router
+from memedit.scope.router import Router
 
 logger = logging.getLogger(__name__)
 
 SHIPPED_COUNTERFACTUAL = "counterfactual-mini"
 
-
-class EditedTextGenerationPipeline(TextGenerationPipeline):  # type: ignore[misc]
-    """A text-generation pipeline whose model is an `EditedModel`."""
-
-    @property
-    def edits(self) -> EditMemory:
-        """The edit memory: add, update, remove and undo here."""
-        memory: EditMemory = self.model.edits
-        return memory
-
-    def explain(self, query: str) -> Route:
-        """Which edit would answer `query`, or why none does, with all scores."""
-        route: Route = self.model.explain(query)
-        return route
-
-    def check_model_type(self, supported_models: Any) -> None:
-        """Accept the wrapped model: the base under it was accepted before."""
+_EDITED: dict[type[Any], type[Any]] = {
+    TextGenerationPipeline: EditedTextGenerationPipeline,
+    Text2TextGenerationPipeline: EditedText2TextGenerationPipeline,
+}
+"""The edited pipeline for each kind of pipeline."""
 
 
 def wrap(
@@ -57,11 +48,14 @@ def wrap(
     encoder: str | Path | SentenceEncoder | None = None,
     isolation: Isolation = "exact",
     namespace: str = DEFAULT_NAMESPACE,
+    context_turns: int = 0,
+    on_route: OnRoute | None = None,
 ) -> Any:
     """Put an edit memory beside a pipeline or a model, and leave both as they are.
 
     Args:
-        pipe_or_model: A text-generation pipeline, or a decoder-only model with `generate`.
+        pipe_or_model: A text-generation pipeline, a `Text2TextGenerationPipeline` of
+            `memedit.pipelines`, or a model with `generate`: decoder-only, or encoder-decoder.
         tokenizer: The model's tokenizer; a pipeline brings its own.
         memory: A file that keeps the edits (made if it does not exist), an open memory, or None to
             keep them in RAM.
@@ -72,9 +66,11 @@ def wrap(
         encoder: The sentence encoder: a hub id, a folder, or a loaded one; None for the default.
         isolation: See `EditedModel`.
         namespace: See `EditedModel`.
+        context_turns: See `EditedModel`.
+        on_route: See `EditedModel`.
 
     Returns:
-        For a pipeline, an `EditedTextGenerationPipeline`; for a model, an `EditedModel`.
+        For a pipeline, an edited pipeline of its kind; for a model, an `EditedModel`.
 
     Raises:
         UnsupportedModelError: The object cannot be edited.
@@ -83,32 +79,41 @@ def wrap(
         EncoderMismatchError: The memory was made with another encoder.
     """
     is_pipeline = hasattr(pipe_or_model, "preprocess") and hasattr(pipe_or_model, "model")
-    if is_pipeline and not isinstance(pipe_or_model, TextGenerationPipeline):
+    edited = next((made for kind, made in _EDITED.items() if isinstance(pipe_or_model, kind)), None)
+    if is_pipeline and edited is None:
         raise UnsupportedModelError(f"expected a text-generation pipeline, got {type(pipe_or_model).__name__}")
     base = pipe_or_model.model if is_pipeline else pipe_or_model
     tokenizer = pipe_or_model.tokenizer if is_pipeline and tokenizer is None else tokenizer
     check_base(base)
+    if edited is EditedTextGenerationPipeline and base.config.is_encoder_decoder:
+        raise UnsupportedModelError(
+            f"a text-generation pipeline cuts the beginning off the answers of the encoder-decoder "
+            f"{type(base).__name__}: use memedit.pipelines.Text2TextGenerationPipeline(model=…, tokenizer=…)"
+        )
     classifier = scope if isinstance(scope, ScopeClassifier) else ScopeClassifier.from_pretrained(scope)
     edits = memory if isinstance(memory, EditMemory) else EditMemory(memory, _encoder(encoder))
-    try:
-        # Last, since it hooks into the base: nothing can fail after it and leave the hooks behind.
-        chosen_editor = _editor(editor, base, tokenizer)
-    except MemeditError:
+    with ExitStack() as undo:
         if edits is not memory:
-            edits.close()
-        raise
-    model = EditedModel(
-        base,
-        tokenizer,
-        edits,
-        Router(edits, classifier),
-        chosen_editor,
-        isolation=isolation,
-        namespace=namespace,
-    )
-    if not is_pipeline:
+            undo.callback(edits.close)
+        chosen_editor = _editor(editor, base, tokenizer)
+        if chosen_editor is not editor:
+            undo.callback(chosen_editor.detach)
+        model = EditedModel(
+            base,
+            tokenizer,
+            edits,
+            Router(edits, classifier),
+            chosen_editor,
+            isolation=isolation,
+            namespace=namespace,
+            context_turns=context_turns,
+            on_route=on_route,
+        )
+        # Nothing has failed: file and hooks stay open.
+        undo.pop_all()
+    if edited is None:
         return model
-    pipe = EditedTextGenerationPipeline.__new__(EditedTextGenerationPipeline)
+    pipe: Any = object.__new__(edited)
     # Every setting of the user's pipeline carries over; only the model is another.
     pipe.__dict__.update(pipe_or_model.__dict__)
     pipe.model = model

@@ -1,0 +1,159 @@
+"""`Request`: the arguments of one `generate` call, in one form however they were given."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from memedit.editors.options import batches_of, setting, with_settings
+from memedit.errors import UnsupportedCallError
+
+_INPUTS = ("input_ids", "inputs_embeds", "attention_mask", "encoder_outputs", "past_key_values", "position_ids")
+"""What says what to read; everything else says how to decode."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller asked of `generate`.
+
+    Attributes:
+        base: The base model.
+        call: Positional arguments as given.
+        kwargs: Keyword arguments as given.
+    """
+
+    base: Any
+    call: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def verbatim(self) -> Any:
+        """What the base makes of the call exactly as it was given."""
+        return self.base.generate(*self.call, **self.kwargs)
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """All arguments by their names, without those that are None."""
+        names = list(inspect.signature(self.base.generate).parameters)
+        named = {name: value for name, value in zip(names, self.call, strict=False) if value is not None}
+        named |= {name: value for name, value in self.kwargs.items() if value is not None}
+        if "inputs" in named:
+            # The base's own name for them; it refuses calls that give both.
+            named["input_ids"] = named.pop("inputs")
+        return named
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether the base is an encoder-decoder model."""
+        return bool(getattr(self.base.config, "is_encoder_decoder", False))
+
+    @property
+    def ids(self) -> Tensor | None:
+        """Prompt ids (the encoder's, where there is one), int64, shape (n, length)."""
+        return self.given.get("input_ids")
+
+    @property
+    def embeds(self) -> Tensor | None:
+        """Embeddings the model reads in place of the ids, shape (n, length, size)."""
+        return self.given.get("inputs_embeds")
+
+    @property
+    def count(self) -> int:
+        """The number of rows; 0 if they are not known."""
+        read = self.ids if self.ids is not None else self.embeds
+        return 0 if read is None else len(read)
+
+    @cached_property
+    def mask(self) -> Tensor:
+        """The mask given, or the one the base would assume; 1 for real tokens, int64, shape (n, length)."""
+        if "attention_mask" in self.given:
+            mask: Tensor = self.given["attention_mask"]
+            return mask
+        read = self.ids if self.embeds is None else self.embeds[..., 0]
+        if read is None:
+            raise UnsupportedCallError("expected input_ids or inputs_embeds, got neither")
+        settings = self.base.generation_config
+        pad, end = settings.pad_token_id, settings.eos_token_id
+        ambiguous = pad is None or pad == end or (isinstance(end, list) and pad in end)
+        # An encoder-decoder model reads its padding, if nobody tells it not to.
+        if ambiguous or self.embeds is not None or self.has_encoder:
+            return torch.ones(read.shape, dtype=torch.int64, device=read.device)
+        return read.ne(pad).long()
+
+    @cached_property
+    def decoder_ids(self) -> Tensor | None:
+        """What the decoder of an encoder-decoder model begins with, int64, shape (n, start); else None."""
+        if not self.has_encoder:
+            return None
+        start = setting(self.base, self.options, "decoder_start_token_id")
+        start = setting(self.base, self.options, "bos_token_id") if start is None else start
+        first = torch.as_tensor(start, dtype=torch.int64, device=self.mask.device).reshape(-1, 1)
+        first = first.expand(self.count, 1)
+        own: Tensor | None = self.given.get("decoder_input_ids")
+        if own is None:
+            return first
+        # As the base does: the start comes first unless the caller has put it there.
+        return own if (own[:, 0] == first[:, 0]).any() else torch.cat([first, own], dim=1)
+
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        """All arguments that are not the model's input, for all rows; the output is to be a tensor."""
+        options = {name: value for name, value in self.given.items() if name not in _INPUTS}
+        return with_settings(options, return_dict_in_generate=False) if self.wants_object else options
+
+    @property
+    def wants_object(self) -> bool:
+        """Whether the caller asked for an output object and not for a tensor."""
+        return bool(setting(self.base, self.given, "return_dict_in_generate"))
+
+    def options_of(self, rows: Sequence[int]) -> dict[str, Any]:
+        """`options` for some rows: values that the caller gave for each row are those of these rows."""
+        if len(rows) == self.count:
+            return self.options
+        chosen = {name: self._of_rows(name, value, rows) for name, value in self.options.items()}
+        allowed = chosen.get("prefix_allowed_tokens_fn")
+        if allowed is not None:
+            each = batches_of(self.base, self.options)
+
+            def allowed_by_row(batch_id: int, ids: Tensor) -> Any:
+                return allowed(rows[batch_id // each] * each + batch_id % each, ids)
+
+            chosen["prefix_allowed_tokens_fn"] = allowed_by_row
+        return chosen
+
+    def _of_rows(self, name: str, value: Any, rows: Sequence[int]) -> Any:
+        if name == "decoder_start_token_id":
+            is_per_row = isinstance(value, list | Tensor) and torch.as_tensor(value).ndim > 0
+            return [int(value[row]) for row in rows] if is_per_row else value
+        # Settings may be tensors too (several end tokens): those are no rows.
+        is_setting = hasattr(self.base.generation_config, name)
+        if isinstance(value, Tensor) and not is_setting and value.ndim and len(value) == self.count:
+            return value[list(rows)]
+        return value
+
+    def refuse_what_cannot_be_edited(self) -> None:
+        """Refuse calls that have no right answer for a row in scope of an edit.
+
+        Raises:
+            UnsupportedCallError: Values of several contexts would have to be returned as one, or a
+                part of the prompt lies in a cache only.
+        """
+        for name in ("output_scores", "output_logits", "output_attentions", "output_hidden_states"):
+            if self.wants_object and setting(self.base, self.given, name):
+                raise UnsupportedCallError(
+                    f"{name} was asked for and a row is in scope of an edit: its values would come from "
+                    "different contexts for different rows; ask without it, or ask for one row at a time from `base`"
+                )
+        read = self.ids if self.embeds is None else self.embeds
+        if read is None:
+            raise UnsupportedCallError("queries were given without input_ids; an edited row needs both")
+        if self.mask.shape[1] != read.shape[1]:
+            raise UnsupportedCallError(
+                f"the attention mask has {self.mask.shape[1]} columns and the prompt {read.shape[1]}: a row is in "
+                "scope of an edit and the rest of its prompt lies in past_key_values only; give all of its ids"
+            )

@@ -1,0 +1,83 @@
+"""Pipelines whose model is an `EditedModel`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import TextGenerationPipeline
+
+from memedit.memory import EditMemory
+from memedit.pipelines.text2text import Text2TextGenerationPipeline
+from memedit.scope.router import Route
+
+_ROUTES = "routes"
+
+
+class Edited:
+    """What every edited pipeline has beside its own: the edits, and what became of each row.
+
+    Calls take `namespace=` and `queries=` as `EditedModel.generate` does, and `return_routes=True`,
+    which puts a `Route` (None if nothing could be routed) into each record as `route`.
+    """
+
+    model: Any
+
+    @property
+    def edits(self) -> EditMemory:
+        """The edit memory: add, update, remove and undo here."""
+        memory: EditMemory = self.model.edits
+        return memory
+
+    @property
+    def last_routes(self) -> tuple[Route, ...]:
+        """See `EditedModel.last_routes`; of the last batch, where a call needs several."""
+        routes: tuple[Route, ...] = self.model.last_routes
+        return routes
+
+    def explain(self, query: str, namespace: str | None = None) -> Route:
+        """Which edit would answer `query`, or why none does, with all scores."""
+        route: Route = self.model.explain(query, namespace)
+        return route
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
+        """Write what `EditedModel.save_pretrained` writes: all but the base and its tokenizer."""
+        self.model.save_pretrained(save_directory, **options)
+
+    def check_model_type(self, supported_models: Any) -> None:
+        """Accept the wrapped model: the base under it was accepted before."""
+
+    def _forward(self, model_inputs: Any, *, return_routes: bool = False, **generate_kwargs: Any) -> dict[str, Any]:
+        rows = len(model_inputs["input_ids"])
+        outputs: dict[str, Any] = super()._forward(model_inputs, **generate_kwargs)  # type: ignore[misc]
+        if return_routes:
+            outputs[_ROUTES] = list(self.model.last_routes) or [None] * rows
+        return outputs
+
+    def postprocess(self, model_outputs: dict[str, Any], **kwargs: Any) -> list[dict[str, Any]]:
+        """Make the records of one row."""
+        has_routes = _ROUTES in model_outputs
+        route = model_outputs.pop(_ROUTES, None)
+        records: list[dict[str, Any]] = super().postprocess(model_outputs, **kwargs)  # type: ignore[misc]
+        if has_routes:
+            # Of a batch each row brings its own; a row on its own comes as a batch of one.
+            route = route[0] if isinstance(route, list) else route
+            records = [record | {"route": route} for record in records]
+        return records
+
+
+class EditedTextGenerationPipeline(Edited, TextGenerationPipeline):  # type: ignore[misc]
+    """A text-generation pipeline whose model is an `EditedModel`."""
+
+    def _forward(self, model_inputs: Any, **generate_kwargs: Any) -> dict[str, Any]:
+        """Generate; a chat is routed by its own messages and not by what its template made of them."""
+        prompts = model_inputs["prompt_text"]
+        prompts = prompts if isinstance(prompts, list) else [prompts]
+        chats = [prompt.messages for prompt in prompts if hasattr(prompt, "messages")]
+        if len(chats) == len(prompts) and generate_kwargs.get("queries") is None:
+            generate_kwargs["queries"] = chats
+        return super()._forward(model_inputs, **generate_kwargs)
+
+
+class EditedText2TextGenerationPipeline(Edited, Text2TextGenerationPipeline):  # type: ignore[misc]
+    """A text-to-text pipeline whose model is an `EditedModel`."""
