@@ -44,7 +44,7 @@ class Setup:
 
     def __init__(self, memory: EditMemory, encoder: HashingEncoder, size: int = 1024) -> None:
         self.memory, self.encoder, self.classifier = memory, encoder, SharedWords()
-        self.router = Router(memory, self.classifier, floor=-1.0, cache_size=size)  # type: ignore[arg-type]
+        self.router = Router(memory, self.classifier, floor=-1.0, margin=None, cache_size=size)  # type: ignore[arg-type]
 
     def works_for(self, query: str, namespace: str = "default", at: datetime = NOW) -> bool:
         """Whether the query reaches the encoder; if it does not, it must not reach the classifier."""
@@ -253,3 +253,19 @@ TestCachedAgainstUncached.settings = settings(max_examples=25, stateful_step_cou
 def _decision(route: Route) -> tuple[object, ...]:
     """All of a route but its time."""
     return (route.query, route.edit, route.probability, route.threshold, route.candidates, route.reason)
+
+
+def test_one_request_sees_one_state_of_the_memory(setup: Setup) -> None:
+    """When an edit is removed while a request is decided, a remembered decision from before is taken again."""
+    [edit] = setup.memory.list()
+    decide = setup.classifier.probability
+
+    def meanwhile(pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+        if edit.id in setup.memory:
+            setup.memory.remove(edit.id)
+        return decide(pairs)
+
+    setup.classifier.probability = meanwhile  # type: ignore[method-assign]
+    remembered, other = setup.router.route([QUERY, "blue fish"], at=NOW)
+    assert remembered.edit is None
+    assert other.edit is None
