@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,30 +13,42 @@ from memedit.cli import options
 from memedit.cli.console import print_json, print_table
 from memedit.errors import MemeditError
 
+if TYPE_CHECKING:
+    from memedit.memory import TextEncoder
+    from memedit.memory.integrity import Fault
+
 CHECKPOINTS = ("mini", "counterfactual-mini", "scope")
 
 
 def doctor(
     memory: Annotated[Path | None, typer.Option("--memory", help="A memory file to check as well.")] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Derive again from the journal what is damaged in the memory file.")
+    ] = False,
     encoder: options.Encoder = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show versions, devices, the sentence encoder, checkpoints and their hashes.
+    """Show versions, devices, the sentence encoder, checkpoints and their hashes; check a memory file.
 
-    Exit code 1 if anything is missing or broken.
+    Of a memory file every page, event, state and vector is checked. Exit code 1 if anything is
+    missing or broken, and was not repaired.
     """
     from memedit.evaluation.provenance import versions
 
+    if repair and memory is None:
+        raise typer.BadParameter("expected --memory with --repair, got none")
+    loaded: list[TextEncoder] = []
     found: dict[str, Any] = {
         "versions": versions(),
         "devices": _devices(),
-        "encoder": _checked(lambda: _encoder(encoder)),
+        "encoder": _checked(lambda: _encoder(encoder, loaded)),
         "checkpoints": {name: _checked(lambda n=name: _checkpoint(n)) for name in CHECKPOINTS},
     }
     if memory is not None:
-        found["memory"] = _checked(lambda: _memory(memory, encoder))
+        found["memory"] = _checked(lambda: _memory(memory, loaded[0] if loaded else None, repair=repair))
     parts = [found["encoder"], *found["checkpoints"].values(), found.get("memory", {})]
     found["problems"] = [part["error"] for part in parts if "error" in part]
+    found["problems"] += [_sentence(fault) for fault in found.get("memory", {}).get("faults", [])]
     if as_json:
         print_json(found)
     else:
@@ -61,10 +75,11 @@ def _devices() -> dict[str, Any]:
     }
 
 
-def _encoder(name: str | None) -> dict[str, Any]:
+def _encoder(name: str | None, loaded: list[TextEncoder]) -> dict[str, Any]:
     from memedit.scope.encoder import SentenceEncoder
 
     encoder = SentenceEncoder.from_pretrained(name)
+    loaded.append(encoder)
     return {"id": encoder.id, "dimension": encoder.dimension}
 
 
@@ -76,11 +91,35 @@ def _checkpoint(name: str) -> dict[str, Any]:
     return {"path": str(folder), "sha256": folder_hashes(folder)}
 
 
-def _memory(path: Path, encoder: str | None) -> dict[str, Any]:
-    from memedit.cli.loading import open_memory
+def _memory(path: Path, encoder: TextEncoder | None, *, repair: bool) -> dict[str, Any]:
+    from memedit.cli.loading import require_file
+    from memedit.memory import integrity
+    from memedit.memory.sqlite import SQLiteStore
 
-    with open_memory(path, encoder, must_exist=True) as memory:
-        return {"path": str(path), "edits": len(memory), "revision": memory.revision}
+    require_file(path)
+    with closing(SQLiteStore(path)) as store:
+        found = integrity.check(store, encoder)
+        repaired: list[Fault] = []
+        if repair and encoder is not None and any(fault.is_repairable for fault in found.faults):
+            before = found.faults
+            integrity.repair(store, encoder)
+            found = integrity.check(store, encoder)
+            repaired = [fault for fault in before if fault not in found.faults]
+        return {
+            "path": str(path),
+            "edits": found.edits,
+            "events": found.events,
+            "vectors": found.vectors,
+            "revision": store.revision,
+            "encoder": found.encoder and found.encoder.id,
+            "faults": [asdict(fault) for fault in found.faults],
+            "repaired": [asdict(fault) for fault in repaired],
+        }
+
+
+def _sentence(fault: dict[str, Any]) -> str:
+    advice = " (--repair puts it right)" if fault["is_repairable"] else ""
+    return f"memory, {fault['part']}: {fault['message']}{advice}"
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -95,6 +134,7 @@ def _print(found: dict[str, Any]) -> None:
     if "memory" in found:
         shown = found["memory"]
         rows.append(["memory", shown.get("path", "broken"), f"{shown.get('edits', 0)} edits"])
+        rows += [["", "repaired", fault["message"]] for fault in shown.get("repaired", [])]
     print_table("memedit doctor", ["what", "name", "value"], rows)
     for problem in found["problems"]:
         typer.echo(f"Problem: {problem}", err=True)

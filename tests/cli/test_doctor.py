@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, RunJson
 
 
 def test_doctor_shows_versions_checkpoints_and_hashes(run: Run) -> None:
@@ -23,3 +25,34 @@ def test_doctor_finds_a_broken_memory(run: Run, tmp_path: Path) -> None:
     result = run("doctor", "--memory", broken, "--json")
     assert result.exit_code == 1
     assert "error" in json.loads(result.stdout)["memory"]
+
+
+def test_doctor_finds_and_repairs_what_is_derived(run: Run, run_json: RunJson, tmp_path: Path) -> None:
+    """A damaged vector is a problem until --repair has computed it again; the check alone repairs nothing."""
+    path = tmp_path / "edits.db"
+    run_json("edits", "add", "--memory", path, "The capital of France is", "Lyon")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE vectors SET vector = zeroblob(length(vector))")
+    for _ in range(2):
+        result = run("doctor", "--memory", path, "--json")
+        assert result.exit_code == 1
+        [problem] = memory_problems(result.stdout)
+        assert "with damaged ones (--repair puts it right)" in problem
+    found = json.loads(run("doctor", "--memory", path, "--repair", "--json").stdout)
+    assert [fault["part"] for fault in found["memory"]["repaired"]] == ["vectors"]
+    assert found["memory"]["faults"] == []
+    assert (found["memory"]["edits"], found["memory"]["vectors"]) == (1, 1)
+    result = run("doctor", "--memory", path, "--json")
+    assert memory_problems(result.stdout) == []
+
+
+def test_doctor_repairs_only_a_memory(run: Run) -> None:
+    """--repair without a memory file is refused."""
+    result = run("doctor", "--repair")
+    assert result.exit_code == 2
+    assert "--memory" in result.stderr
+
+
+def memory_problems(stdout: str) -> list[str]:
+    """What the doctor says against the memory file."""
+    return [problem for problem in json.loads(stdout)["problems"] if problem.startswith("memory, ")]
