@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from memedit.cli.ask import ask
+from memedit.cli.calibrate import calibrate
 from memedit.cli.console import ErrorReportingGroup
 from memedit.cli.demo import demo
 from memedit.cli.doctor import doctor
@@ -24,6 +25,7 @@ app.command()(ask)
 app.add_typer(edits, name="edits")
 app.command()(evaluate)
 app.add_typer(train, name="train")
+app.command()(calibrate)
 app.command()(doctor)
 
 

@@ -133,6 +133,69 @@ class SQLiteStore:
 
     def states_at(self, revision: int, edit_ids: Iterable[str] | None = None) -> list[Edit]:
         """The edits that were current at a revision, of these or of all, in the order of `edits`."""
+        chosen = None if edit_ids is None else json.dumps(list(edit_ids))
+        rows = self._rows(
+            # SQLite takes the other columns from the row that has the maximum.
+            "SELECT state FROM ("  # noqa: S608
+            "  SELECT edit_id, action, state, max(revision) FROM events"
+            "  WHERE revision <= ?1 AND (?2 IS NULL OR edit_id IN (SELECT value FROM json_each(?2)))"
+            "  GROUP BY edit_id"
+            f") AS latest WHERE action <> 'removed' AND edit_id NOT IN ({_PURGED}) "
+            "ORDER BY (SELECT min(revision) FROM events WHERE edit_id = latest.edit_id)",
+            (revision, chosen),
+        )
+        return [_read_state(row) for row in rows]
+
+    def about(self, namespace: str, key: str) -> list[Edit]:
+        """Current edits that may speak about an entity; see `EditStore.about`."""
+        named = "(subject_key = ?2 OR (subject_key IS NULL AND instr(prompt_key, ?2)))"
+        rows = self._rows(f"SELECT state {_HERE} AND {named} ORDER BY ordinal", (namespace, key))
+        return [_read_state(row) for row in rows]
+
+    def answering(self, namespace: str, text_key: str, *, exactly: bool) -> list[Edit]:
+        """Current edits whose target is named in a text; see `EditStore.answering`."""
+        named = "target_key = ?2" if exactly else "instr(?2, target_key)"
+        rows = self._rows(f"SELECT state {_HERE} AND {named} ORDER BY ordinal", (namespace, text_key))
+        return [_read_state(row) for row in rows]
+
+    def history(self, edit_id: str) -> Sequence[Event]:
+        """All events of one edit, oldest first; empty if there never was such an edit."""
+        rows = self._rows(
+            f"SELECT {_EVENT} FROM events WHERE edit_id = ? ORDER BY revision",  # noqa: S608
+            (edit_id,),
+        )
+        return [_read_event(row) for row in rows]
+
+    def undoable(self, n: int) -> Sequence[Event]:
+        """The newest `n` events that neither undo another nor are undone; see `EditStore.undoable`."""
+        rows = self._rows(
+            f"SELECT {_EVENT} FROM events AS candidate WHERE reverts IS NULL "  # noqa: S608
+            "AND NOT EXISTS (SELECT 1 FROM events WHERE reverts = candidate.revision) "
+            f"AND edit_id NOT IN ({_PURGED}) "
+            "ORDER BY revision DESC LIMIT ?",
+            (n,),
+        )
+        return [_read_event(row) for row in rows]
+
+    def state_before(self, event: Event) -> Edit | None:
+        """The state of the event's edit just before it; None if there was none then."""
+        rows = self._rows(
+            f"SELECT {_EVENT} FROM events WHERE edit_id = ? AND revision < ? "  # noqa: S608
+            "ORDER BY revision DESC LIMIT 1",
+            (event.edit.id, event.revision),
+        )
+        before = [_read_event(row) for row in rows]
+        return before[0].edit if before and before[0].action not in GONE else None
+
+    def touched(self, since: int) -> set[str]:
+        """Ids of the edits that have events after revision `since`."""
+        rows = self._rows("SELECT DISTINCT edit_id FROM events WHERE revision > ?", (since,))
+        return {edit_id for (edit_id,) in rows}
+
+    def entries(self, edit_ids: Iterable[str] | None = None) -> Iterator[IndexEntry]:
+        """What the index needs, of these or of all current edits."""
+        stamp = self.encoder
+        dimension = stamp.dimension if stamp else 0
         # A condition that may be null would keep SQLite from using the index on id.
         only, values = ("", ()) if edit_ids is None else (_AMONG, (json.dumps(list(edit_ids)),))
         query = (

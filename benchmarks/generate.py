@@ -1,0 +1,244 @@
+"""Time `generate` beside an edit memory against the base alone, and weigh what wrapping adds.
+
+python -m benchmarks.generate --edits 1000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from tqdm import tqdm
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from benchmarks.queries import everyday_queries, made_up_facts
+from memedit import EditedModel, EditMemory, ScopeClassifier, SentenceEncoder, wrap
+from memedit.checkpoints import shipped
+from memedit.model import Isolation
+
+NEW_TOKENS = 64
+BATCH = 16
+MIXED: tuple[Isolation, ...] = ("fused", "split", "exact")
+SIZES = {
+    "random 100 M": {"hidden_size": 768, "intermediate_size": 2560, "num_hidden_layers": 12, "num_attention_heads": 12},
+    "random 1 B": {"hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 22, "num_attention_heads": 16},
+}
+"""Llama shapes of about that many parameters, for mini's vocabulary."""
+WANTED = {
+    ("mini", "out of scope"): 1.10,
+    ("random 100 M", "out of scope"): 1.03,
+    ("mini", "in scope"): 1.25,
+    ("mini", "mixed, fused"): 1.35,
+}
+WANTED_MEMORY = 0.05
+
+
+def main() -> None:
+    """Measure, and print a Markdown table or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--edits", type=int, default=1_000, help="edits in the memory")
+    parser.add_argument("--repeat", type=int, default=12, help="timed calls of each kind")
+    parser.add_argument(
+        "--bases", nargs="+", choices=["mini", *SIZES], help="bases to measure; by the device if not given"
+    )
+    parser.add_argument("--device", default="cpu", help="where the bases run; cuda adds a random 1 B in bfloat16")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch")
+    parser.add_argument(
+        "--scope", type=Path, help="checkpoint of the scope classifier; the one that ships if not given"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--memory-only", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    if options.memory_only:
+        print(json.dumps(_memory(options.scope)))
+        return
+    rows = list(_measure(options))
+    weighed = _in_a_process_of_its_own(options)
+    print(json.dumps({"rows": rows, "memory": weighed}) if options.json else _tables(rows, weighed))
+
+
+def _measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    encoder, classifier = SentenceEncoder.from_pretrained(), ScopeClassifier.from_pretrained(options.scope)
+    tokenizer = AutoTokenizer.from_pretrained(shipped("mini"))
+    facts = list(islice(made_up_facts(), options.edits))
+    names = options.bases or ["mini", "random 100 M", *(["random 1 B"] if options.device.startswith("cuda") else [])]
+    with EditMemory(None, encoder) as memory:
+        memory.add_many(({"prompt": stored, "target": "Marlow"} for stored, _ in facts), progress=True)
+        for name in names:
+            base = _base(name, options.device)
+            model = wrap(base, tokenizer, memory=memory, scope=classifier)
+            bench = _Bench(name, model, tokenizer, options.repeat, [asked for _, asked in facts])
+            yield bench.out_of_scope()
+            yield bench.in_scope()
+            if name == "mini" or options.device != "cpu":
+                yield from (bench.mixed(level) for level in MIXED)
+            model.unwrap()
+            del bench, model, base
+
+
+def _base(name: str, device: str) -> Any:
+    if name == "mini":
+        return AutoModelForCausalLM.from_pretrained(shipped("mini"), dtype=torch.float32).to(device).eval()
+    torch.manual_seed(0)
+    config = LlamaConfig(vocab_size=8192, pad_token_id=0, eos_token_id=0, **SIZES[name])  # type: ignore[arg-type]
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    return LlamaForCausalLM(config).to(device, dtype).eval()
+
+
+class _Bench:
+    """Times one wrapped model against its base, call by call in turns."""
+
+    def __init__(
+        self, name: str, model: EditedModel, tokenizer: PreTrainedTokenizerBase, repeat: int, asked: Sequence[str]
+    ) -> None:
+        self.name, self.model, self.tokenizer, self.repeat = name, model, tokenizer, repeat
+        self.everyday = everyday_queries()
+        routes = model.router.route(asked[: 4 * BATCH * repeat])
+        self.asked = [route.query for route in routes if route.in_scope]
+        self._forget()
+
+    def out_of_scope(self) -> dict[str, Any]:
+        """One row that no edit means; a new query each time."""
+        return self._row("out of scope", [[query] for query in self.everyday[: self.repeat]])
+
+    def in_scope(self) -> dict[str, Any]:
+        """One row that an edit means, asked in other words; the edit was answered before."""
+        queries = self.asked[: self.repeat]
+        for query in queries:
+            self._generate(self.model, [query], 1)
+        return self._row("in scope", [[query] for query in queries])
+
+    def mixed(self, level: Isolation) -> dict[str, Any]:
+        """Sixteen rows, every second of which is in scope."""
+        half = BATCH // 2
+        self.model.isolation = level
+        batches = []
+        for number in range(max(3, self.repeat // 3)):
+            near = self.asked[number * half : (number + 1) * half]
+            far = [self.everyday[(number * half + place) % len(self.everyday)] for place in range(half)]
+            batches.append([query for pair in zip(near, far, strict=True) for query in pair])
+            self._generate(self.model, batches[-1], 1)
+        return self._row(f"mixed, {level}", batches)
+
+    def _row(self, kind: str, batches: Sequence[list[str]]) -> dict[str, Any]:
+        alone, beside, routing = [], [], []
+        for queries in tqdm(batches, desc=f"{self.name}, {kind}", leave=False):
+            self._generate(self.model.base, queries, 2)
+            alone.append(self._generate(self.model.base, queries, NEW_TOKENS))
+            self._forget()
+            beside.append(self._generate(self.model, queries, NEW_TOKENS))
+            routing.append(sum(route.seconds for route in self.model.last_routes))
+        once, total, routed = median(alone), median(beside), median(routing)
+        return {
+            "base": self.name,
+            "kind": kind,
+            "rows": len(batches[0]),
+            "base_ms": 1e3 * once,
+            "edited_ms": 1e3 * total,
+            "routing_ms": 1e3 * routed,
+            "ratio": total / once,
+            "ratio_without_routing": (total - routed) / once,
+            "wanted": WANTED.get((self.name, kind)),
+        }
+
+    def _generate(self, model: Any, queries: list[str], tokens: int) -> float:
+        inputs = self.tokenizer(queries, return_tensors="pt", padding=True, padding_side="left")
+        given = {name: inputs[name].to(self.model.base.device) for name in ("input_ids", "attention_mask")}
+        with _synchronised(self.model.base.device) as clock:
+            model.generate(**given, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False)
+        return clock()
+
+    def _forget(self) -> None:
+        """Make the router decide anew; what was read of an edit stays warm."""
+        router = self.model.router
+        self.model.router = type(router)(router.memory, router.classifier, k=router.k, floor=router.floor)
+
+
+@contextmanager
+def _synchronised(device: torch.device) -> Iterator[Callable[[], float]]:
+    """Seconds that the block took, the accelerator's work included."""
+    ended = 0.0
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    began = time.perf_counter()
+    yield lambda: ended - began
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    ended = time.perf_counter()
+
+
+def _in_a_process_of_its_own(options: argparse.Namespace) -> dict[str, float]:
+    """What is freed stays with the process, so that memory is weighed in a new one."""
+    command = [sys.executable, "-m", "benchmarks.generate", "--memory-only"]
+    command += ["--scope", str(options.scope)] if options.scope else []
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own command
+    weighed: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return weighed
+
+
+def _memory(scope: Path | None) -> dict[str, float]:
+    """Megabytes resident after each step, on the random 100 M base."""
+    tokenizer = AutoTokenizer.from_pretrained(shipped("mini"))
+    SentenceEncoder.from_pretrained().encode(["libraries load their parts when they are first used"])
+    before = _resident()
+    base = _base("random 100 M", "cpu")
+    with_base = _resident()
+    encoder = SentenceEncoder.from_pretrained()
+    with_encoder = _resident()
+    classifier = ScopeClassifier.from_pretrained(scope)
+    with_classifier = _resident()
+    _ = wrap(base, tokenizer, memory=EditMemory(None, encoder), scope=classifier)
+    wrapped = _resident()
+    parts = {
+        "base_mb": with_base - before,
+        "encoder_mb": with_encoder - with_base,
+        "classifier_mb": with_classifier - with_encoder,
+        "wrapping_mb": wrapped - with_classifier,
+    }
+    share = parts["wrapping_mb"] / (parts["base_mb"] + parts["encoder_mb"])
+    with_scope = (parts["wrapping_mb"] + parts["classifier_mb"]) / (parts["base_mb"] + parts["encoder_mb"])
+    return {**parts, "share": share, "share_with_classifier": with_scope, "wanted": WANTED_MEMORY}
+
+
+def _resident() -> float:
+    """Megabytes of this process that are in RAM (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4096 / 1e6
+
+
+def _tables(rows: Sequence[dict[str, Any]], weighed: dict[str, float]) -> str:
+    lines = [
+        "| base | call | rows | base alone, ms | edited, ms | of it routing, ms | ratio | without routing | wanted |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        wanted = f"{row['wanted']:.2f}" if row["wanted"] else ""
+        figures = " | ".join(f"{row[name]:.0f}" for name in ("base_ms", "edited_ms", "routing_ms"))
+        ratios = f"{row['ratio']:.3f} | {row['ratio_without_routing']:.3f}"
+        lines.append(f"| {row['base']} | {row['kind']} | {row['rows']} | {figures} | {ratios} | {wanted} |")
+    lines += [
+        "",
+        "| base | encoder | scope classifier | wrapping | of base and encoder | wanted |",
+        "|---|---|---|---|---|---|",
+    ]
+    sizes = " | ".join(f"{weighed[f'{part}_mb']:.0f} MB" for part in ("base", "encoder", "classifier", "wrapping"))
+    lines.append(f"| {sizes} | {weighed['share']:.1%} | {weighed['wanted']:.0%} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""What a saved edited model consists of: the names of its files and the form of its `config.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Self
+
+from memedit.editors.base import Editor
+from memedit.errors import CheckpointError
+from memedit.memory import EditMemory
+from memedit.saving.base_model import BaseRecord
+from memedit.scope.router import Router
+from memedit.scope.saved import SavedClassifier
+
+FORMAT = "memedit-edited-model"
+FORMAT_VERSION = 1
+
+CONFIG = "config.json"
+CARD = "README.md"
+EDITS = "edits.db"
+EDITOR = "editor"
+SCOPE = "scope"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an edited model is made of.
+
+    Attributes:
+        base: The base model.
+        tokenizer: Its tokenizer, or None.
+        memory: The edits.
+        router: Decides which edit is meant.
+        editor: Answers in-scope rows.
+        settings: Further keyword arguments of `EditedModel`, JSON values.
+    """
+
+    base: Any
+    tokenizer: Any
+    memory: EditMemory
+    router: Router
+    editor: Editor
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SavedConfig:
+    """The content of `config.json`.
+
+    Attributes:
+        base: How the base is found and recognised.
+        tokenizer: Hub id or folder of the tokenizer; None if the model had none.
+        editor: `kind` of the counterfactual editor, whose files lie in `editor/`.
+        encoder: Id of the sentence encoder that made the vectors of the edits.
+        scope: `shipped`: whether the classifier is the one that ships with memedit, else it lies in
+            `scope/`; `sha256`: hash of its files; `encoder_sha256`: the weights it builds on.
+        router: Settings of the router, by name.
+        settings: Settings of the edited model, by name.
+        memedit: The version that wrote it.
+    """
+
+    base: BaseRecord
+    tokenizer: str | None
+    editor: Mapping[str, Any]
+    encoder: str
+    scope: Mapping[str, Any]
+    router: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    memedit: str
+
+    def write(self, folder: Path) -> None:
+        """Write `config.json` into `folder`."""
+        values = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+        text = json.dumps(values, indent=2, ensure_ascii=False)
+        (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """What `write` wrote.
+
+        Raises:
+            CheckpointError: There is none, it is damaged or of another format.
+        """
+        path = folder / CONFIG
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise CheckpointError(f"expected an edited model, but {path} does not exist") from error
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
+        found = (values.pop("format", None), values.pop("format_version", None)) if isinstance(values, dict) else None
+        if found != (FORMAT, FORMAT_VERSION):
+            raise CheckpointError(f"expected a {FORMAT} of version {FORMAT_VERSION} in {folder}, got {found}")
+        try:
+            return cls(**{**values, "base": BaseRecord(**values["base"])})
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(f"{path} is damaged: {error}") from error
+
+
+def scope_hash(folder: Path) -> str:
+    """SHA-256 of what decides the answers of the scope classifier in `folder`.
+
+    Raises:
+        CheckpointError: There is none, or it is damaged.
+    """
+    saved = SavedClassifier.read(folder)
+    digest = hashlib.sha256((folder / "adapter.safetensors").read_bytes())
+    threshold = saved.threshold.value if saved.threshold else None
+    # Not the files themselves: they also hold evidence and cards, in a form that may change.
+    digest.update(json.dumps([saved.calibration.to_json(), threshold], sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def own_version() -> str:
+    """The installed version of memedit."""
+    try:
+        return version("memedit")
+    except PackageNotFoundError:  # used from a source tree that was never installed
+        return "unknown"
