@@ -6,13 +6,16 @@ STAMP := $(VENV)/.installed
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test check build clean
+.PHONY: demo test conformance check build clean
 
 demo: $(STAMP)
 	$(RUN)memedit demo
 
 test: $(STAMP)
-	$(RUN)python -m pytest
+	$(RUN)python -m pytest -n 2
+
+conformance: $(STAMP)  ## every call of the conformance table on every family of models
+	MEMEDIT_CONFORMANCE=whole $(RUN)python -m pytest -n 2 tests/conformance
 
 check: $(STAMP)
 	$(RUN)ruff check .

@@ -200,7 +200,7 @@ class SQLiteStore:
         only, values = ("", ()) if edit_ids is None else (_AMONG, (json.dumps(list(edit_ids)),))
         query = (
             "SELECT id, namespace, valid_from, valid_until, wordings, vector, checksum "
-            f"FROM edits LEFT JOIN vectors ON edit_id = id {only}ORDER BY ordinal, wording"
+            f"FROM edits LEFT JOIN vectors ON edit_id = id {only}ORDER BY ordinal, wording"  # noqa: S608 - a constant
         )
         with translated_errors(self.path):
             cursor = self._open_connection.execute(query, values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from memedit import EditedModel
@@ -11,7 +13,14 @@ from tests.conformance.conftest import Wrapped
 from tests.conformance.families import EDIT, FAMILIES, base_of
 from tests.conformance.inputs import PROMPTS, in_scope
 
-ASKED = [(family, name) for family in FAMILIES for name, call in CALLS.items() if family not in call.without]
+WHOLE = os.environ.get("MEMEDIT_CONFORMANCE") == "whole"
+"""Whether every call meets every family (`make conformance`); else each meets one family in four, taking turns."""
+ASKED = [
+    (family, name)
+    for turn, family in enumerate(FAMILIES)
+    for place, (name, call) in enumerate(CALLS.items())
+    if family not in call.without and (WHOLE or (turn + place) % 4 == 0)
+]
 RESTORED = ("greedy, left", "sampling, left", "beams, left", "sampled returns, right", "static cache", "model output")
 
 
