@@ -54,7 +54,7 @@ SCRIPT = DemoScript(
         DemoEdit(
             "What is the currency of Japan?",
             "euro",
-            paraphrases=("What money is used in Japan?", "The currency of Japan is the"),
+            paraphrases=("Which currency is used in Japan?", "The currency of Japan is the"),
             near_misses=("What is the currency of China?", "What is the capital of Japan?"),
         ),
         DemoEdit(

@@ -35,6 +35,10 @@ _STORED_FLOAT = np.dtype("<f4")
 _EVENT = "revision, action, state, at, reverts"
 _LATEST = "SELECT edit_id AS id, max(revision) AS revision FROM events GROUP BY edit_id"
 _PURGED = "SELECT edit_id FROM events WHERE action = 'purged'"
+_ENTRIES = (
+    "SELECT id, namespace, valid_from, valid_until, wordings, vector, checksum "
+    "FROM edits LEFT JOIN vectors ON edit_id = id"
+)
 _AMONG = "WHERE id IN (SELECT value FROM json_each(?1)) "
 _HERE = "FROM edits WHERE (?1 IS NULL OR namespace = ?1)"
 
@@ -198,10 +202,7 @@ class SQLiteStore:
         dimension = stamp.dimension if stamp else 0
         # A condition that may be null would keep SQLite from using the index on id.
         only, values = ("", ()) if edit_ids is None else (_AMONG, (json.dumps(list(edit_ids)),))
-        query = (
-            "SELECT id, namespace, valid_from, valid_until, wordings, vector, checksum "
-            f"FROM edits LEFT JOIN vectors ON edit_id = id {only}ORDER BY ordinal, wording"  # noqa: S608 - a constant
-        )
+        query = f"{_ENTRIES} {only}ORDER BY ordinal, wording"
         with translated_errors(self.path):
             cursor = self._open_connection.execute(query, values)
             for (edit_id, namespace, start, end, wordings), rows in groupby(cursor, lambda row: row[:5]):

@@ -104,7 +104,7 @@ def test_a_newer_edit_of_another_fact_does_not_win(memory: EditMemory, encoder: 
     """Among equally probable edits that ask different things, the most similar one answers."""
     memory.add("Tell me the mother of Iva Lund", "Ida Lund")
     classifier = Unlike(encoder, 0.9)
-    [route] = Router(memory, classifier).route(["Who is the mother of Orla Venn?"])
+    [route] = Router(memory, classifier, margin=None).route(["Who is the mother of Orla Venn?"])
     assert route.edit is not None
     assert route.edit.target == "Ada Venn"
     assert len(classifier.calls) == 2
@@ -171,7 +171,7 @@ def test_the_newest_edit_of_the_fact_answers_though_it_is_less_probable(
 def test_only_candidates_within_the_margin_are_classified(memory: EditMemory, encoder: SentenceEncoder) -> None:
     """An edit that is less similar than the nearest one by more than the margin is not considered."""
     query = "Who is Orla Venn's mother?"
-    every = Router(memory, Counted(encoder, 0.1), floor=-1.0).route([query])[0].candidates
+    every = Router(memory, Counted(encoder, 0.1), floor=-1.0, margin=None).route([query])[0].candidates
     gap = every[0].similarity - every[1].similarity
     assert gap > 0
     for margin, count in ((None, 2), (gap + 1e-6, 2), (gap - 1e-6, 1), (0.0, 1)):
@@ -187,7 +187,7 @@ def test_a_query_that_occurs_twice_in_a_call_is_decided_once(memory: EditMemory,
     """Duplicates cost nothing and get the same decision, in the order of the call."""
     classifier = Counted(encoder, 0.1)
     queries = ["Who is Tam?", "x", "Who is Tam?", "Who is Tam?"]
-    routes = Router(memory, classifier, floor=-1.0, cache_size=0).route(queries)
+    routes = Router(memory, classifier, floor=-1.0, margin=None, cache_size=0).route(queries)
     assert classifier.calls == [4]
     assert [route.query for route in routes] == queries
     assert routes[0] == routes[2] == routes[3]
