@@ -27,7 +27,7 @@ from typing import Any
 
 from training.scope_data.values import KINDS, draw_value, similar_value
 
-TRAINING = ("business", "policy", "culture", "science", "civic", "sport")
+TRAINING = ("business", "policy", "culture", "science", "civic", "sport", "everyday", "technical", "society")
 """The files to train on."""
 
 HELD_OUT = ("held_out",)
