@@ -12,10 +12,10 @@ demo: $(STAMP)
 	$(RUN)memedit demo
 
 test: $(STAMP)
-	$(RUN)python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(RUN)python -m pytest -n 2
 
 conformance: $(STAMP)  ## every call of the conformance table on every family of models
-	MEMEDIT_CONFORMANCE=whole $(RUN)python -m pytest -n 2 tests/conformance
+	MEMEDIT_CONFORMANCE=whole OMP_NUM_THREADS=1 $(RUN)python -m pytest -n 2 tests/conformance
 
 check: $(STAMP)
 	$(RUN)ruff check .
