@@ -161,6 +161,7 @@ import os, sys
 from memedit.memory import EditMemory
 from memedit.errors import MemoryFileError
 from tests.memory.hashing import HashingEncoder
+EditMemory(None, HashingEncoder()).close()  # what is imported late may be closed to others too
 if os.geteuid() == 0:
     os.seteuid(65534)
 try:
@@ -175,8 +176,10 @@ def test_a_read_only_file_is_refused(filled: Path, request: pytest.FixtureReques
     """A file without write permission is refused at once, not at the first edit."""
     # In a process of its own, which may give up the rights that make root write everywhere.
     filled.chmod(0o444)
-    for folder in [filled.parent, *filled.parent.parents][:3]:
-        folder.chmod(0o755)
+    # pytest's own folders, however deep, are closed to others.
+    for folder in filled.parents:
+        if folder.stat().st_uid == os.getuid() and folder != Path(folder.anchor):
+            folder.chmod(folder.stat().st_mode | 0o055)
     done = subprocess.run(
         [sys.executable, "-c", READ_ONLY, str(filled)],
         cwd=request.config.rootpath,
