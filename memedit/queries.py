@@ -8,8 +8,11 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import Any
 
+from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
+
+from memedit.scope.retrieval import SENTENCE_END
 
 Query = str | Sequence[Mapping[str, Any]]
 """What a row may be routed by: a text, or a chat as messages with `role` and `content`."""
@@ -18,7 +21,6 @@ LONGEST = 1_000
 """Characters of a text up to which it is taken for one query; of longer ones the end is tried first."""
 
 _FIRST, _ANSWER, _LAST = "first-question-7f3a", "first-answer-7f3a", "last-question-7f3a"
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 _LABEL = re.compile(r"^\w{1,12}:\s+")
 _SHORTEST = 12
 """Characters under which the last line of a long prompt is a cue ("Answer:") and no question."""
@@ -107,39 +109,46 @@ def _end(text: str) -> str:
     lines = [line.strip() for line in text.splitlines()]
     line = next((line for line in reversed(lines) if len(line) >= _SHORTEST), text)
     if len(line) > LONGEST:
-        sentences = _SENTENCE_END.split(line)
+        sentences = SENTENCE_END.split(line)
         line = next((part for part in reversed(sentences) if len(part) >= _SHORTEST), line)
     return _LABEL.sub("", line)[-LONGEST:].strip()
 
 
 def _turns_of_ids(input_ids: Tensor, attention_mask: Tensor, tokenizer: PreTrainedTokenizerBase) -> list[list[str]]:
     """The user turns of each row, at least one; a prompt that is no chat is one turn."""
-    kept = [ids[mask.bool()] for ids, mask in zip(input_ids, attention_mask, strict=True)]
-    plain = tokenizer.batch_decode(kept, skip_special_tokens=True)
+    # Both come from the device once, and not row by row.
+    kept = [ids[mask] for ids, mask in zip(input_ids.cpu(), attention_mask.cpu().bool(), strict=True)]
     markers = chat_markers(tokenizer)
-    if markers is None:
-        return [[text.strip()] for text in plain]
-    raw = tokenizer.batch_decode(kept, skip_special_tokens=False)
-    found = [_user_turns(text, *markers) for text in raw]
-    return [turns if any(turns[-1:]) else [text.strip()] for turns, text in zip(found, plain, strict=True)]
+    rows = []
+    for ids in kept:
+        turns = [] if markers is None else _user_turns(tokenizer.decode(ids, skip_special_tokens=False), *markers)
+        rows.append(turns if any(turns[-1:]) else [tokenizer.decode(ids, skip_special_tokens=True).strip()])
+    return rows
 
 
 def chat_markers(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str] | None:
-    """What stands before and after a user's words in a rendered chat; None without a template."""
+    """What stands before and after a user's words in a rendered chat.
+
+    None without a template, and with one that renders no plain chat of two questions.
+    """
     if tokenizer.chat_template is None or not isinstance(tokenizer.chat_template, str):
         return None
     return _markers(tokenizer, tokenizer.chat_template)
 
 
 @lru_cache(maxsize=32)
-def _markers(tokenizer: PreTrainedTokenizerBase, _template: str) -> tuple[str, str]:
+def _markers(tokenizer: PreTrainedTokenizerBase, _template: str) -> tuple[str, str] | None:
     """Render a chat with known words and look at what surrounds them."""
     turns = [
         {"role": "user", "content": _FIRST},
         {"role": "assistant", "content": _ANSWER},
         {"role": "user", "content": _LAST},
     ]
-    text = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+    try:
+        text = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+    except TemplateError:
+        # A template may ask for tools or a system prompt; the base never minds, so neither may routing.
+        return None
     before_first, _, rest = text.partition(_FIRST)
     after_first, _, rest = rest.partition(_ANSWER)
     before_last, _, after_last = rest.partition(_LAST)

@@ -36,7 +36,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.measure:
         classifier = ScopeClassifier.from_pretrained(options.output, encoder.files, device=options.device)
     else:
-        classifier = ScopeClassifier(encoder.files, device=options.device)
+        if options.start:
+            classifier = ScopeClassifier.from_pretrained(options.start, encoder.files, device=options.device)
+        else:
+            classifier = ScopeClassifier(encoder.files, device=options.device)
         train = splits["train"].pairs
         config = FitConfig(
             epochs=options.epochs, learning_rate=options.learning_rate, batch_size=options.batch_size, seed=options.seed
@@ -67,7 +70,7 @@ def _command(options: argparse.Namespace) -> str:
     return (
         f"python -m training.scope --data DIR --output {options.output} --count {options.count} "
         f"--epochs {options.epochs} --batch-size {options.batch_size} --locality {options.locality} "
-        f"--seed {options.seed}"
+        f"--learning-rate {options.learning_rate} --seed {options.seed}" + (" --start START" if options.start else "")
     )
 
 
@@ -80,6 +83,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the public data")
     parser.add_argument("--output", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument("--start", type=Path, help="classifier to go on from; default: the encoder's own weights")
     parser.add_argument("--encoder", help="folder or hub id of the sentence encoder")
     parser.add_argument("--count", type=int, default=180_000, help="training pairs to make from --data")
     parser.add_argument("--epochs", type=int, default=1, help="passes over the training pairs")

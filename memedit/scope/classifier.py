@@ -56,7 +56,7 @@ class ScopeClassifier:
         device: Where it runs, as given.
         calibration_: Map from logits to probabilities; the plain sigmoid before `calibrate`.
         threshold_: The chosen threshold and its evidence; None before `calibrate`.
-        fit_: Settings and outcome of the last `fit`, for the model card.
+        fit_: Settings and outcome of the last `fit`, and under `before` of those it went on from.
     """
 
     def __init__(self, encoder: EncoderFiles | str | Path | None = None, *, device: str | None = None) -> None:
@@ -124,7 +124,8 @@ class ScopeClassifier:
             ).to(self._device)  # fmt: skip
         tokenizer = PairTokenizer(self._tokenizer, config.max_tokens)
         outcome = fit_network(network, tokenizer, pairs, labels, config, resume_from=resume_from, progress=progress)
-        self.fit_ = {"pairs": len(pairs), "settings": asdict(config), **outcome}
+        before = {"before": self.fit_} if self.fit_ else {}
+        self.fit_ = {"pairs": len(pairs), "settings": asdict(config), **outcome, **before}
         self.calibration_, self.threshold_ = IDENTITY, None
         self._use(adapter_of(network, rank=config.rank, alpha=config.alpha))
         return self

@@ -12,6 +12,7 @@ from memedit.edits import DEFAULT_NAMESPACE, Edit
 from memedit.memory import EditMemory, Hit
 from memedit.scope.cache import Basis, RouteCache
 from memedit.scope.classifier import ScopeClassifier
+from memedit.scope.retrieval import Retrieval
 from memedit.scope.route import TIE, Candidate, Route
 
 __all__ = ["CACHE_SIZE", "FLOOR", "MARGIN", "NEAREST", "TIE", "Candidate", "Route", "Router"]
@@ -52,7 +53,8 @@ class Router:
         Args:
             memory: The edits; its encoder encodes the queries.
             classifier: Decides on each candidate.
-            k: How many of the nearest edits to consider.
+            k: How many of the nearest edits to consider: of those nearest to the query, and again of
+                those nearest to its last sentence, if it has several.
             floor: Cosine similarity under which an edit is not considered.
             margin: How much less similar than the nearest edit one may be and still be considered;
                 None for any. The classifier reads each candidate with the query, which is most of
@@ -126,9 +128,8 @@ class Router:
 
     def _decided(self, queries: Sequence[str], namespace: str, at: datetime) -> list[Route]:
         """The decisions on distinct queries, untimed."""
-        vectors = self.memory.encoder.encode(queries)
-        found = self.memory.search(vectors, self.k, namespace=namespace, at=at)
-        near = [self._near(hits) for hits in found]
+        found = Retrieval(self.k, self.floor, self.margin)(self.memory, queries, namespace, at)
+        near = [[hit for hit in hits if hit.score >= self.floor] for hits in found]
         pairs = [(hit.wording, query) for query, hits in zip(queries, near, strict=True) for hit in hits]
         threshold = self.classifier.threshold
         verdicts = iter(self.classifier.probability(pairs).tolist() if pairs else ())
@@ -138,13 +139,6 @@ class Router:
             self._decide(query, candidates, hits[0].score if hits else None)
             for query, candidates, hits in zip(queries, ranked, found, strict=True)
         ]
-
-    def _near(self, hits: Sequence[Hit]) -> list[Hit]:
-        """Those of the hits, the best of which comes first, that the classifier is to read."""
-        if not hits:
-            return []
-        lowest = self.floor if self.margin is None else max(self.floor, hits[0].score - self.margin)
-        return [hit for hit in hits if hit.score >= lowest]
 
     def _prefer_newest(self, ranked: Sequence[list[Candidate]]) -> None:
         """Move the newest edit of the best candidate's fact to the front, if it is in scope."""

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from memedit.evaluation.cases import LocalityKind
+from memedit.evaluation.cases import LocalityKind, Probe
 from memedit.evaluation.metrics import share
-from memedit.evaluation.routing import routing_scores
+from memedit.evaluation.questions import GENERALITY, Question
+from memedit.evaluation.routing import routing_figures, routing_outcomes
 from memedit.memory import EditMemory
 from memedit.memory.encoding import TextEncoder
 from memedit.scope.classifier import ScopeClassifier
@@ -99,12 +100,10 @@ def _route_all(
         outside = {family: route_all(router, texts) for family, texts in held_out.outside.items()}
     meant = [pair for family in inside for pair in inside[family]]
     by_wording = [(_as_id(route), wording) for route, wording in meant]
-    scores: dict[str, Any] = dict(
-        routing_scores(
-            [(route, _wanted(route, wording)) for route, wording in inside["paraphrase"]],
-            {kind: outside.get(kind.value, []) for kind in LocalityKind if kind.value in outside},
-        )
-    )
+    questions = [_question(GENERALITY, route, _wanted(route, wording)) for route, wording in inside["paraphrase"]]
+    questions += [_question(kind, route) for kind in LocalityKind for route in outside.get(kind.value, ())]
+    shares = {name: share(outcome for _, outcome in found) for name, found in routing_outcomes(questions).items()}
+    scores: dict[str, Any] = {**shares, **routing_figures(questions)}
     for family, pairs in inside.items():
         scores[f"{family}_recall"] = share(_as_id(route) == wording for route, wording in pairs)
     scores["wrong_edit"] = share(found not in (None, wording) for found, wording in by_wording)
@@ -117,6 +116,10 @@ def _route_all(
     decisions = [(route.probability, bool(route.candidates) and _best(route) == wording) for route, wording in meant]
     decisions += [(route.probability, False) for routes in outside.values() for route in routes]
     return scores, decisions
+
+
+def _question(asks: str, route: Route, edit_id: str | None = None) -> Question:
+    return Question(asks, Probe(route.query), scored=True, edit_id=edit_id, route=route)
 
 
 def _collect(
