@@ -1,6 +1,6 @@
 """Time the edit memory on one core: add, add many, search, remove, open; and its size in the file and in RAM.
 
-OMP_NUM_THREADS=1 python -m benchmarks.memory --edits 1000 10000 100000 --plot benchmarks/memory.png
+python -m benchmarks.memory --edits 1000 10000 100000 1000000 --repeat 100 --plot benchmarks/memory.png
 
 The vectors are given, since the encoder's pass would hide what the memory costs; two rows give the
 cost with the encoder.

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Literal, get_args
-
-import numpy as np
 
 from memedit.edits import Edit
 from memedit.errors import InvalidEditError
-from memedit.memory.encoding import Vectors
-from memedit.memory.searching import Hit, Searcher
 from memedit.memory.wordings import prompt_key
-
-NEAREST = 8
-"""How many of the nearest edits are looked at."""
 
 SameFact = Callable[[str, list[str]], Iterable[bool]]
 """Tells for a wording which of several others ask for the same fact; one truth value for each."""
@@ -31,7 +23,7 @@ class Contradiction:
 
     Attributes:
         edit: The edit that is being added; it has no id yet.
-        other: The stored edit that it contradicts.
+        other: The edit that it contradicts: one that is stored, or came before in the same call.
         same_prompt: Whether their prompts are the same words, so that `other` is to be updated.
     """
 
@@ -66,42 +58,9 @@ def differ(edit: Edit, other: Edit) -> bool:
     return prompt_key(edit.target) != prompt_key(other.target)
 
 
-def rivals(searcher: Searcher, edit: Edit, known: Mapping[str, Vectors]) -> list[Hit]:
-    """The edits nearest to any wording of an edit when it begins to be valid, nearest first.
-
-    Args:
-        searcher: Finds them; its owner holds a snapshot.
-        edit: The edit, stored or not.
-        known: Vectors of its wordings.
-    """
-    queries = np.stack([known[text] for text in edit.wordings])
-    instant = max(datetime.now(UTC), edit.valid_from or edit.created_at)
-    best: dict[str, Hit] = {}
-    for hits in searcher.search(queries, NEAREST, edit.namespace, instant):
-        for hit in hits:
-            if hit.edit.id not in best or hit.score > best[hit.edit.id].score:
-                best[hit.edit.id] = hit
-    return sorted(best.values(), key=lambda hit: -hit.score)[:NEAREST]
-
-
-def contradicted(edit: Edit, hits: Sequence[Hit], same_fact: SameFact) -> list[Contradiction]:
-    """The contradictions between an edit and those that were found near it.
-
-    Raises:
-        ValueError: `same_fact` gave another number of values than it was asked for.
-    """
-    key = prompt_key(edit.prompt)
-    rivals = [
-        hit for hit in hits if hit.edit.id != edit.id and prompt_key(hit.edit.prompt) != key and differ(edit, hit.edit)
-    ]
-    if not rivals:
-        return []
-    verdicts = list(same_fact(edit.prompt, [hit.wording for hit in rivals]))
-    if len(verdicts) != len(rivals):
-        raise ValueError(f"same_fact must give one value for each of {len(rivals)} wordings, got {len(verdicts)}")
-    return [
-        Contradiction(edit, hit.edit, same_prompt=False) for hit, same in zip(rivals, verdicts, strict=True) if same
-    ]
+def fact_key(edit: Edit) -> tuple[str, str]:
+    """What two edits have in common of which the later one updates the earlier one."""
+    return edit.namespace, prompt_key(edit.prompt)
 
 
 def settled(draft: Edit, found: Sequence[Contradiction], policy: OnContradiction) -> Edit:

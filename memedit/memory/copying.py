@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,11 +10,10 @@ from tempfile import TemporaryDirectory
 from memedit.errors import MemeditError, MemoryFileError
 from memedit.memory.edit_memory import EditMemory
 from memedit.memory.encoding import TextEncoder
-from memedit.memory.schema import describe, translated_errors
+from memedit.memory.file_errors import describe
+from memedit.memory.schema import make_private
 from memedit.memory.sqlite import SQLiteStore
 from memedit.memory.store import Action
-
-_OWNER_ONLY = 0o600
 
 
 def write_copy(memory: EditMemory, path: Path, *, history: bool = True) -> None:
@@ -32,21 +30,17 @@ def write_copy(memory: EditMemory, path: Path, *, history: bool = True) -> None:
     Raises:
         MemoryFileError: The memory cannot be read, or the file not be written.
     """
-    with TemporaryDirectory() as folder:
-        whole, current = Path(folder) / "whole.db", Path(folder) / "current.db"
-        memory.backup(whole)
-        if not history:
-            _write_current(whole, current)
-        try:
-            path.unlink(missing_ok=True)
-            path.touch(_OWNER_ONLY)
-        except OSError as error:
-            raise MemoryFileError(f"{describe(path)} cannot be written: {error.strerror}") from None
-        with translated_errors(path), closing(sqlite3.connect(whole if history else current)) as source:
-            # SQLite counts how often the tables were laid out anew: equal states are to be equal bytes.
-            source.execute("PRAGMA schema_version = 1")
-            # Writes what is in use and nothing that was deleted.
-            source.execute("VACUUM INTO ?", (str(path),))
+    try:
+        with TemporaryDirectory(dir=path.parent) as folder:
+            whole, current = Path(folder) / "whole.db", Path(folder) / "current.db"
+            memory.backup(whole)
+            if not history:
+                _write_current(whole, current)
+            (whole if history else current).replace(path)
+    except MemeditError:
+        raise
+    except OSError as error:
+        raise MemoryFileError(f"{describe(path)} cannot be written: {error.strerror}") from None
 
 
 def open_copy(path: Path, encoder: TextEncoder, target: Path | None = None) -> EditMemory:
@@ -63,21 +57,12 @@ def open_copy(path: Path, encoder: TextEncoder, target: Path | None = None) -> E
     """
     if not path.is_file():
         raise MemoryFileError(f"{describe(path)} does not exist")
-    if target is not None:
-        return _opened(path, encoder, target)
-    store = SQLiteStore(None)
-    with TemporaryDirectory() as folder:
-        shutil.copyfile(path, checked := Path(folder) / path.name)
-        with closing(SQLiteStore(checked)) as source, translated_errors(path):
-            source._open_connection.backup(store._open_connection)
-    return EditMemory(None, encoder, store=store)
-
-
-def _opened(path: Path, encoder: TextEncoder, target: Path) -> EditMemory:
+    if target is None:
+        return EditMemory(None, encoder, store=SQLiteStore.in_ram(path))
     if target.exists():
         raise MemoryFileError(f"{describe(target)} exists already; expected a new file to copy the edits into")
     try:
-        target.touch(_OWNER_ONLY)
+        make_private(target)
         shutil.copyfile(path, target)
         return EditMemory(target, encoder)
     except (OSError, MemeditError) as error:
@@ -89,10 +74,12 @@ def _opened(path: Path, encoder: TextEncoder, target: Path) -> EditMemory:
 
 def _write_current(source: Path, target: Path) -> None:
     """Write the current edits of a memory file, and nothing else of it, into a new one."""
-    with closing(SQLiteStore(source)) as old, closing(SQLiteStore(target)) as new, new.transaction():
-        if old.encoder is not None:
-            new.stamp(old.encoder)
-        vectors = {entry.edit_id: entry.vectors for entry in old.entries()}
-        # By their last change, because of edits that contradict each other the newer one answers.
-        for edit in sorted(old.edits(), key=lambda edit: edit.revision):
-            new.append(Action.ADDED, edit, vectors[edit.id])
+    with closing(SQLiteStore(source)) as old, closing(SQLiteStore(None)) as new:
+        with new.transaction():
+            if old.encoder is not None:
+                new.stamp(old.encoder)
+            vectors = {entry.edit_id: entry.vectors for entry in old.entries()}
+            # By their last change, because of edits that contradict each other the newer one answers.
+            for edit in sorted(old.edits(), key=lambda edit: edit.revision):
+                new.append(Action.ADDED, edit, vectors[edit.id])
+        new.backup(target)

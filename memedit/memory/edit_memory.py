@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import builtins
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from memedit.edits import DEFAULT_NAMESPACE, Edit, EditKind
-from memedit.errors import InvalidEditError, UnknownEditError
+from memedit.errors import InvalidEditError
+from memedit.memory.comparing import Comparison
 from memedit.memory.contradictions import (
     Contradiction,
     OnContradiction,
     SameFact,
     check_policy,
-    contradicted,
     differ,
-    rivals,
+    fact_key,
     settled,
 )
 from memedit.memory.drafts import changed_edit, draft_edit
 from memedit.memory.encoding import TextEncoder, Vectors, checked_vectors, encode_texts
 from memedit.memory.journal import Journal, checked_instant
-from memedit.memory.opening import prepare
+from memedit.memory.opening import check_encoder, prepare
 from memedit.memory.searching import Hit, Searcher
 from memedit.memory.sqlite import SQLiteStore
-from memedit.memory.store import GONE, Action, EditStore, Event
-from memedit.memory.wordings import prompt_key
+from memedit.memory.store import Action, EditStore, Event
 from memedit.memory.writing import Writer
 
 __all__ = ["EditMemory", "Hit"]
@@ -109,6 +109,7 @@ class EditMemory(Journal):
         metadata: Mapping[str, Any] | None = None,
         tags: Iterable[str] = (),
         priority: int = 0,
+        editor: str | None = None,
         on_contradiction: OnContradiction = "newest",
     ) -> Edit:
         """Store one edit; it is durable when this returns.
@@ -140,6 +141,7 @@ class EditMemory(Journal):
             metadata: The caller's own values.
             tags: Labels to find it by.
             priority: Its rank among edits of one fact.
+            editor: Who is to answer.
             on_contradiction: A policy, or a function that is told of each `Contradiction` and
                 returns the policy for it.
 
@@ -164,6 +166,7 @@ class EditMemory(Journal):
             "metadata": metadata,
             "tags": tags,
             "priority": priority,
+            "editor": editor,
         }
         return self._add_drafts([draft_edit(item)], on_contradiction, progress=False)[0]
 
@@ -174,13 +177,14 @@ class EditMemory(Journal):
         progress: bool = False,
         on_contradiction: OnContradiction = "newest",
     ) -> builtins.list[Edit]:
-        """Store several edits, all or none; each is one event, as if added one by one.
+        """Store several edits, all or none; each is one event, as if added one after the other.
+
+        So an item may contradict an earlier one, or update it.
 
         Args:
             items: One mapping per edit, its keys the parameters of `add`.
             progress: Whether to show a progress bar.
-            on_contradiction: As for `add`. In other words than its own an item is compared with
-                what was stored before the call, not with the other items.
+            on_contradiction: As for `add`.
 
         Returns:
             The edit each item became, in the same order.
@@ -215,7 +219,7 @@ class EditMemory(Journal):
                 this prompt already, or an edit that is to erase got no refusal; nothing was changed.
         """
         known = self._new_vectors([changed_edit(self.get(edit_id), changes)])
-        with self._lock, self._store.transaction():
+        with self._writing():
             changed = changed_edit(self.get(edit_id), changes)
             return self._writer.write(Action.UPDATED, changed, known).edit
 
@@ -228,7 +232,7 @@ class EditMemory(Journal):
         Raises:
             UnknownEditError: There is no such edit.
         """
-        with self._lock, self._store.transaction():
+        with self._writing():
             return self._writer.write(Action.REMOVED, self.get(edit_id), {}).edit
 
     def restore(self, edit_id: str) -> Edit:
@@ -242,7 +246,7 @@ class EditMemory(Journal):
             InvalidEditError: It is not removed, or another edit has its prompt by now.
         """
         known = self._new_vectors([self._removed(edit_id)])
-        with self._lock, self._store.transaction():
+        with self._writing():
             return self._writer.write(Action.RESTORED, self._removed(edit_id), known).edit
 
     def clear(self, namespace: str | None = None) -> int:
@@ -251,7 +255,7 @@ class EditMemory(Journal):
         Returns:
             How many were removed; `undo` of as many brings them back.
         """
-        with self._lock, self._store.transaction():
+        with self._writing():
             edits = self._store.edits(namespace)
             for edit in edits:
                 self._writer.write(Action.REMOVED, edit, {})
@@ -278,7 +282,7 @@ class EditMemory(Journal):
         with self._lock:
             states = [self._store.state_before(event) for event in self._store.undoable(n)]
         known = self._new_vectors([state for state in states if state is not None])
-        with self._lock, self._store.transaction():
+        with self._writing():
             return [self._writer.revert(event, known) for event in self._store.undoable(n)]
 
     def contradictions(self, edit_id: str) -> builtins.list[Contradiction]:
@@ -292,16 +296,13 @@ class EditMemory(Journal):
             raise ValueError("expected a memory with same_fact, got one without: it cannot compare other words")
         edit = self.get(edit_id)
         known = encode_texts(self.encoder, edit.wordings)
+        comparison = Comparison(self._store, self._searcher, [edit], known, self.same_fact)
         with self._lock, self._store.snapshot():
-            hits = rivals(self._searcher, edit, known)
-        return contradicted(edit, hits, self.same_fact)
+            comparison.look()
+        return comparison.contradictions()[0]
 
     def search(
-        self,
-        vectors: ArrayLike,
-        k: int,
-        namespace: str = DEFAULT_NAMESPACE,
-        at: datetime | None = None,
+        self, vectors: ArrayLike, k: int, namespace: str = DEFAULT_NAMESPACE, at: datetime | None = None
     ) -> builtins.list[builtins.list[Hit]]:
         """The edits nearest to each query; exactly, unless a namespace is large (see `VectorIndex`).
 
@@ -340,11 +341,11 @@ class EditMemory(Journal):
             An instant later than `after`; None if there is none.
 
         Raises:
-            EncoderMismatchError: As for `search`.
+            EncoderMismatchError, ValueError: As for `search`.
         """
-        after = datetime.now(UTC) if after is None else after
+        instant = checked_instant(after)
         with self._lock, self._store.snapshot():
-            return self._searcher.next_change(namespace, after)
+            return self._searcher.next_change(namespace, instant)
 
     def _add_drafts(self, drafts: Sequence[Edit], policy: OnContradiction, *, progress: bool) -> builtins.list[Edit]:
         if not callable(policy):
@@ -352,49 +353,47 @@ class EditMemory(Journal):
         # Encoded and compared before the transaction, which would keep other writers waiting.
         wordings = (wording for draft in drafts for wording in draft.wordings)
         known = encode_texts(self.encoder, wordings, progress=progress)
+        comparison = Comparison(self._store, self._searcher, drafts, known, self.same_fact)
         with self._lock, self._store.snapshot():
-            revision = self._store.revision
-            hits = self._rivals(drafts, known)
-        found = self._contradicted(drafts, hits)
-        with self._lock, self._store.transaction():
-            if self._store.revision != revision:
-                found = self._contradicted(drafts, self._rivals(drafts, known))
-            return [self._put(draft, others, policy, known) for draft, others in zip(drafts, found, strict=True)]
+            comparison.look()
+        found = comparison.contradictions()
+        edits, stored = [], dict[tuple[str, str], Edit]()
+        with self._writing():
+            if not comparison.is_up_to_date():
+                comparison.look()
+                found = comparison.contradictions()
+            for draft, others in zip(drafts, found, strict=True):
+                # What came before in the call is stored by now.
+                others = [replace(each, other=stored.get(fact_key(each.other), each.other)) for each in others]
+                edit = stored[fact_key(draft)] = self._put(draft, others, policy, known)
+                edits.append(edit)
+        return edits
 
     def _put(
         self, draft: Edit, found: Sequence[Contradiction], policy: OnContradiction, known: dict[str, Vectors]
     ) -> Edit:
-        same = self._store.find(draft.namespace, prompt_key(draft.prompt))
+        same = self._store.find(*fact_key(draft))
         others = [each.other.id for each in found]
         if same is not None and differ(draft, same):
             found = [Contradiction(draft, same, same_prompt=True), *found]
-        edit = self._writer.put(settled(draft, found, policy), known)
+        edit = self._writer.put(settled(draft, found, policy), same, known)
         for other in others:
             logger.info("edit %s contradicts edit %s", edit.id, other)
         return edit
 
-    def _rivals(self, drafts: Sequence[Edit], known: dict[str, Vectors]) -> Sequence[Sequence[Hit]]:
-        """For each draft the edits near it; before anything is written."""
-        if self.same_fact is None:
-            return [() for _ in drafts]
-        return [rivals(self._searcher, draft, known) for draft in drafts]
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A transaction to which vectors of this memory's encoder may be added.
 
-    def _contradicted(self, drafts: Sequence[Edit], hits: Sequence[Sequence[Hit]]) -> Sequence[Sequence[Contradiction]]:
-        if self.same_fact is None:
-            return [() for _ in drafts]
-        return [contradicted(draft, near, self.same_fact) for draft, near in zip(drafts, hits, strict=True)]
+        Raises:
+            EncoderMismatchError: The stored vectors are another encoder's.
+        """
+        with self._lock, self._store.transaction():
+            check_encoder(self._store, self.encoder)
+            yield
 
     def _new_vectors(self, edits: Sequence[Edit]) -> dict[str, Vectors]:
         """Vectors of the wordings that are not stored; made before a transaction begins."""
         with self._lock:
             missing = self._writer.missing(edits)
         return encode_texts(self.encoder, missing)
-
-    def _removed(self, edit_id: str) -> Edit:
-        """The last state of an edit that is removed."""
-        last = self.history(edit_id)[-1]
-        if last.action is Action.PURGED:
-            raise UnknownEditError(f"edit {edit_id!r} was purged; nothing of it is left to restore")
-        if last.action not in GONE:
-            raise InvalidEditError(f"edit {edit_id!r} is stored; only a removed edit can be restored")
-        return last.edit

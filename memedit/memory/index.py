@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
@@ -63,7 +63,7 @@ class VectorIndex:
 
     def __len__(self) -> int:
         """Number of vectors."""
-        return sum(len(shard.owners) for shard in self._shards.values())
+        return sum(map(len, self._shards.values()))
 
     def put(self, entries: Iterable[IndexEntry]) -> None:
         """Add edits that are not in the index yet.
@@ -95,12 +95,14 @@ class VectorIndex:
                 touched.add(namespace)
         for namespace in touched:
             shard = self._shards[namespace]
-            if not shard.owners:
+            if not shard:
                 del self._shards[namespace]
             elif shard.is_wasteful:
                 self._shards[namespace] = shard.without_waste()
 
-    def search(self, namespace: str, vectors: Vectors, k: int, at: datetime) -> list[list[Match]]:
+    def search(
+        self, namespace: str, vectors: Vectors, k: int, at: datetime, without: Set[str] = frozenset()
+    ) -> list[list[Match]]:
         """The nearest edits of a namespace that are valid at an instant.
 
         Exact for up to `EXACT_UP_TO` wordings in the namespace; beyond, on average at least 99 of
@@ -111,6 +113,7 @@ class VectorIndex:
             vectors: Queries, float32 array (n, dimension) of unit norm.
             k: How many edits are wanted.
             at: The instant (timezone-aware).
+            without: Ids of edits to pass over.
 
         Returns:
             For each query, best first, the k best edits and any that tie with the last of them;
@@ -119,7 +122,7 @@ class VectorIndex:
         shard = self._shards.get(namespace)
         if shard is None:
             return [[] for _ in vectors]
-        return shard.search(vectors, k, at)
+        return shard.search(vectors, k, at, without)
 
     def next_change(self, namespace: str, after: datetime) -> datetime | None:
         """The next instant at which an edit of a namespace begins or ends to be valid."""
@@ -140,7 +143,7 @@ class VectorIndex:
             if namespace not in self._shards:
                 self._shards[namespace] = _Shard(self.dimension)
             self._shards[namespace].put(several)
-            self._namespaces.update((entry.edit_id, namespace) for entry in several)
+            self._namespaces.update(dict.fromkeys((entry.edit_id for entry in several), namespace))
         return set(by_namespace)
 
 
@@ -148,7 +151,8 @@ class _Shard:
     """The vectors of one namespace. A row is one wording of one edit, and is never reused."""
 
     def __init__(self, dimension: int) -> None:
-        self.owners: dict[int, tuple[str, int]] = {}
+        self._owners: list[str | None] = []
+        self._used = 0
         self._dimension = dimension
         self._rows: dict[str, range] = {}
         self._limited: dict[str, IndexEntry] = {}
@@ -157,6 +161,9 @@ class _Shard:
         self._lists: InvertedLists | None = None
         self._settled_up_to = EXACT_UP_TO
 
+    def __len__(self) -> int:
+        return self._used
+
     def put(self, entries: Sequence[IndexEntry]) -> None:
         blocks = [entry.vectors for entry in entries if entry.vectors is not None]
         first = start = len(self._table)
@@ -164,11 +171,12 @@ class _Shard:
             rows = range(start, start + len(block))
             start = rows.stop
             self._rows[entry.edit_id] = rows
-            self.owners.update((row, (entry.edit_id, row - rows.start)) for row in rows)
+            self._owners.extend([entry.edit_id] * len(block))
             if entry.valid_from is not None or entry.valid_until is not None:
-                self._limited[entry.edit_id] = replace(entry, vectors=None)
+                self._limited[entry.edit_id] = entry._replace(vectors=None)
         self._instants = None
         vectors = np.concatenate(blocks)
+        self._used += len(vectors)
         self._table.append(vectors)
         if self._lists is not None:
             self._lists.add(first, vectors)
@@ -181,15 +189,17 @@ class _Shard:
 
     def discard(self, edit_id: str) -> None:
         # The row stays where it is and belongs to nobody: moving the others would take long.
-        for row in self._rows.pop(edit_id):
-            del self.owners[row]
+        rows = self._rows.pop(edit_id)
+        self._used -= len(rows)
+        for row in rows:
+            self._owners[row] = None
         if self._limited.pop(edit_id, None):
             self._instants = None
 
     @property
     def is_wasteful(self) -> bool:
         """Whether so many rows belong to nobody that they cost too much room and time."""
-        return len(self._table) > max(_WASTE * len(self.owners), 64)
+        return len(self._table) > max(_WASTE * len(self), 64)
 
     def without_waste(self) -> _Shard:
         """A shard with the same edits and no other rows."""
@@ -200,7 +210,7 @@ class _Shard:
         fresh.settle()
         return fresh
 
-    def search(self, vectors: Vectors, k: int, at: datetime) -> list[list[Match]]:
+    def search(self, vectors: Vectors, k: int, at: datetime, without: Set[str]) -> list[list[Match]]:
         # Several wordings of one edit, and edits that are removed or not valid now, take places
         # among the nearest rows: fetch more until k edits stand clear of what was not fetched.
         total = len(self._table)
@@ -211,7 +221,7 @@ class _Shard:
             rows = self._nearest(vectors[pending], fetch)
             for place, query in enumerate(pending):
                 fetched = rows[place][rows[place] >= 0]
-                matches, unseen = self._ranked(vectors[query], fetched, k, at)
+                matches, unseen = self._ranked(vectors[query], fetched, k, at, without)
                 if fetch == total or (len(matches) >= k and matches[-1].score > unseen + _ROUNDING):
                     found[query] = matches
             pending = [query for query in pending if query not in found]
@@ -231,7 +241,7 @@ class _Shard:
             return self._table.nearest(vectors, fetch)
         return self._lists.nearest(vectors, fetch)
 
-    def _ranked(self, query: Vectors, rows: Rows, k: int, at: datetime) -> tuple[list[Match], float]:
+    def _ranked(self, query: Vectors, rows: Rows, k: int, at: datetime, without: Set[str]) -> tuple[list[Match], float]:
         """The best k valid edits among `rows` and those that tie with the last, and the lowest score of a row."""
         # Scored again in double precision, because FAISS rounds a pair differently in another
         # batch or at another place: a result must not depend on what else is stored or asked.
@@ -243,16 +253,17 @@ class _Shard:
             score = float(scores[place])
             if len(best) >= k and score < worst:
                 break
-            edit_id, wording = self.owners.get(int(rows[place]), ("", 0))
-            if edit_id and edit_id not in best and self._is_valid(edit_id, at):
-                best[edit_id] = Match(edit_id, wording, score)
+            row = int(rows[place])
+            edit_id = self._owners[row]
+            if edit_id and edit_id not in best and edit_id not in without and self._is_valid(edit_id, at):
+                best[edit_id] = Match(edit_id, row - self._rows[edit_id].start, score)
                 worst = score
         return sorted(best.values(), key=lambda match: (-match.score, match.edit_id)), float(scores.min(initial=1.0))
 
     def _entries(self) -> Iterator[IndexEntry]:
         for edit_id, rows in self._rows.items():
             limits = self._limited.get(edit_id) or IndexEntry(edit_id, "", None, None, None)
-            yield replace(limits, vectors=self._table.take(np.arange(rows.start, rows.stop, dtype=np.int64)))
+            yield limits._replace(vectors=self._table.take(np.arange(rows.start, rows.stop, dtype=np.int64)))
 
     def _is_valid(self, edit_id: str, at: datetime) -> bool:
         limits = self._limited.get(edit_id)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -11,13 +9,13 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
-from memedit.edits import Edit
-from memedit.errors import InvalidEditError
+from memedit.errors import MemoryFileError
 from memedit.memory.encoding import TextEncoder
+from memedit.memory.file_errors import translated_errors
 from memedit.memory.opening import complete_vectors, prepare
-from memedit.memory.schema import translated_errors
+from memedit.memory.rows import CURRENT, EVENTS, EventRow, read_event, state_row
 from memedit.memory.sqlite import SQLiteStore
-from memedit.memory.store import GONE, Action, EncoderStamp
+from memedit.memory.store import GONE, Action, EncoderStamp, Event
 
 _NAMED = 3
 """How many edits a fault names; it gives the number of all."""
@@ -89,8 +87,8 @@ def check(store: SQLiteStore, encoder: TextEncoder | None = None) -> Checkup:
         faults += _encoder_faults(store, encoder)
         return Checkup(
             edits=store.count(),
-            events=_number(store, "FROM events"),
-            vectors=_number(store, "FROM vectors"),
+            events=_number(store, "SELECT count(*) FROM events"),
+            vectors=_number(store, "SELECT count(*) FROM vectors"),
             encoder=store.encoder,
             faults=faults,
         )
@@ -116,8 +114,7 @@ def repair(store: SQLiteStore, encoder: TextEncoder) -> None:
 
 
 def _file_faults(store: SQLiteStore) -> list[Fault]:
-    with translated_errors(store.path):
-        found = [text for (text,) in store._open_connection.execute("PRAGMA integrity_check")]
+    found = [text for (text,) in _each(store, "PRAGMA integrity_check")]
     if found == ["ok"]:
         return []
     # What SQLite says of an index is about something derived as well; of a table it is final.
@@ -129,25 +126,22 @@ def _file_faults(store: SQLiteStore) -> list[Fault]:
 
 def _journal_faults(store: SQLiteStore) -> list[Fault]:
     unreadable, impossible = [], []
-    rows = _each(store, "SELECT edit_id, revision, action, state FROM events ORDER BY edit_id, revision")
-    for edit_id, events in groupby(rows, lambda row: row["edit_id"]):
-        told = list(events)
-        if any(not _is_readable(row) for row in told):
+    rows = _each(store, f"{EVENTS} ORDER BY edit_id, revision")
+    for edit_id, told in groupby(rows, lambda row: row[2]):
+        events = [_read(row, store) for row in told]
+        readable = [event for event in events if event is not None]
+        if len(readable) < len(events):
             unreadable.append(edit_id)
-        if not _is_possible([Action(row["action"]) for row in told]):
+        elif not _is_possible([event.action for event in readable]):
             impossible.append(edit_id)
     return [
         Fault(Part.JOURNAL, f"{_edits(edit_ids)} told of in events that {problem}", False)
-        for edit_ids, problem in ((unreadable, "cannot be read"), (impossible, "cannot follow each other"))
+        for edit_ids, problem in (
+            (unreadable, "are not as they were written"),
+            (impossible, "cannot follow each other"),
+        )
         if edit_ids
     ]
-
-
-def _is_readable(row: sqlite3.Row) -> bool:
-    edit = _read(row["state"])
-    if edit is None or edit.id != row["edit_id"]:
-        return False
-    return edit.revision == row["revision"] or Action(row["action"]) in GONE
 
 
 def _is_possible(actions: list[Action]) -> bool:
@@ -164,37 +158,25 @@ def _is_possible(actions: list[Action]) -> bool:
 
 
 def _wrong_states(store: SQLiteStore) -> set[str]:
-    """Ids of the edits whose current state, or a column taken from it, is not as the journal has it."""
+    """Ids of the edits that are not found by what the journal tells of them, or in another state."""
     wrong = store.disagreeing()
-    rows = _each(
+    stored = _each(
         store,
-        "SELECT edits.*, events.state AS told, "
-        "ordinal = (SELECT min(revision) FROM events WHERE edit_id = edits.id) AS is_in_place "
-        "FROM edits JOIN events ON events.revision = edits.revision",
+        "SELECT edits.*, (SELECT min(revision) FROM events WHERE edit_id = edits.id) "
+        "FROM edits JOIN events ON events.revision = edits.revision ORDER BY ordinal",
     )
-    # The store itself says what the columns should be, on a table of one row.
-    with closing(SQLiteStore(None)) as scratch:
-        for row in rows:
-            edit = _read(row["told"])
-            if edit is not None and not (row["is_in_place"] and _is_as_told(row, edit, scratch)):
-                wrong.add(row["id"])
+    for (ordinal, *columns, first), told in zip(stored, _each(store, f"{CURRENT} ORDER BY ordinal"), strict=True):
+        event = _read(told, store)
+        if event is not None and (ordinal, *columns) != (first, *state_row(event.edit)):
+            wrong.add(columns[0])
     return wrong
-
-
-def _is_as_told(row: sqlite3.Row, edit: Edit, scratch: SQLiteStore) -> bool:
-    if _read(row["state"]) != edit:
-        return False
-    scratch._put_state(edit, "")
-    [expected] = _each(scratch, "SELECT * FROM edits")
-    scratch._drop(edit.id)
-    return all(row[name] == expected[name] for name in expected.keys() if name not in ("ordinal", "state"))  # noqa: SIM118
 
 
 def _vector_faults(store: SQLiteStore) -> list[Fault]:
     faults = []
     if damaged := _lacking(store):
         faults.append(Fault(Part.VECTORS, f"{_edits(damaged)} without vectors, or with damaged ones", True))
-    if orphans := _number(store, _ORPHANS):
+    if orphans := _number(store, f"SELECT count(*) {_ORPHANS}"):
         faults.append(Fault(Part.VECTORS, f"{orphans} vectors belong to no edit", True))
     return faults
 
@@ -226,23 +208,24 @@ def _is_foreign(store: SQLiteStore, encoder: TextEncoder) -> bool:
     return stamp is not None and store.count() > 0 and stamp != EncoderStamp(encoder.id, encoder.dimension)
 
 
-def _read(state: Any) -> Edit | None:
-    """The edit in a JSON text; None if it cannot be read."""
+def _read(row: EventRow, store: SQLiteStore) -> Event | None:
+    """The event that a row tells of; None if it is not as it was written."""
     try:
-        return Edit.from_dict(json.loads(state))
-    except (InvalidEditError, ValueError, TypeError):
+        event = read_event(row, store.path)
+    except MemoryFileError:
         return None
+    is_right = event.edit.id == row[2] and (event.action in GONE or event.edit.revision == event.revision)
+    return event if is_right else None
 
 
-def _each(store: SQLiteStore, statement: str) -> Iterator[sqlite3.Row]:
+def _each(store: SQLiteStore, statement: str) -> Iterator[Any]:
     with translated_errors(store.path), closing(store._open_connection.cursor()) as cursor:
-        cursor.row_factory = sqlite3.Row
         yield from cursor.execute(statement)
 
 
-def _number(store: SQLiteStore, rows: str) -> int:
-    with translated_errors(store.path):
-        return int(store._open_connection.execute(f"SELECT count(*) {rows}").fetchone()[0])
+def _number(store: SQLiteStore, statement: str) -> int:
+    [(number,)] = _each(store, statement)
+    return int(number)
 
 
 def _edits(edit_ids: Collection[str]) -> str:

@@ -28,7 +28,7 @@ _K = 8
 _TRIAL_QUERIES = 48
 _SAMPLE_PER_LIST = 40
 _SAMPLE_PER_CODE = 64
-_ITERATIONS = 10
+_ITERATIONS = 6
 _BITS = 4
 _ROUNDING = 1e-5
 
@@ -86,26 +86,30 @@ def build(table: VectorTable) -> InvertedLists | None:
 def _candidates(sample: Vectors, queries: Vectors, lists: int) -> Iterator[faiss.IndexIVFPQFastScan]:
     """Trained indexes without rows, the fastest first."""
     # Tried on the sample alone, whose neighbours are farther away than those in the whole table:
-    # where they lie in few lists, they do so in the whole table.
-    index = _trained(sample, lists)
-    index.add(sample)
-    tried = VectorTable(sample.shape[1])
+    # where they lie in few lists, they do so in the whole table. Codes do not matter for that.
+    dimension = sample.shape[1]
+    centres = faiss.IndexFlatIP(dimension)
+    grouped = faiss.IndexIVFFlat(centres, dimension, lists, faiss.METRIC_INNER_PRODUCT)
+    grouped.cp.spherical, grouped.cp.niter = True, _ITERATIONS
+    grouped.train(sample)
+    grouped.add(sample)
+    tried = VectorTable(dimension)
     tried.append(sample)
-    is_grouped = _widened(index, tried, queries, lists // 8)
-    index.reset()
-    if is_grouped:
-        yield index
-    yield _trained(sample, 1)
+    grouped.nprobe = lists // 8
+    if _widened(grouped, tried, queries, grouped.nprobe):
+        yield _coded(sample, lists, centres)
+    # The centre of a single list is the mean: shorter remainders make finer codes.
+    mean = faiss.IndexFlatIP(dimension)
+    mean.add(sample.mean(axis=0, keepdims=True))
+    yield _coded(sample, 1, mean)
 
 
-def _trained(sample: Vectors, lists: int) -> faiss.IndexIVFPQFastScan:
+def _coded(sample: Vectors, lists: int, centres: faiss.Index) -> faiss.IndexIVFPQFastScan:
+    """An index with these centres, and codes for what is left of a vector without its centre."""
     dimension = sample.shape[1]
     parts = dimension // 2 if dimension % 2 == 0 else dimension
-    centres = faiss.IndexFlatIP(dimension)
     index = faiss.IndexIVFPQFastScan(centres, dimension, lists, parts, _BITS, faiss.METRIC_INNER_PRODUCT)
-    # With one list its centre is the mean: shorter remainders make finer codes.
-    index.cp.spherical = lists > 1
-    index.cp.niter = index.pq.cp.niter = _ITERATIONS
+    index.pq.cp.niter = _ITERATIONS
     index.pq.cp.max_points_per_centroid = _SAMPLE_PER_CODE
     index.train(sample)
     return index
@@ -119,7 +123,7 @@ def _trial_queries(sample: Vectors, generator: np.random.Generator) -> Vectors:
     return np.ascontiguousarray(queries / np.linalg.norm(queries, axis=1, keepdims=True))
 
 
-def _widened(index: faiss.IndexIVFPQFastScan, table: VectorTable, queries: Vectors, most_lists: int) -> bool:
+def _widened(index: faiss.IndexIVF, table: VectorTable, queries: Vectors, most_lists: int) -> bool:
     """Have the index read more lists, at most `most_lists`, until it finds what it should; whether it does."""
     wanted = _best_scores(queries, table).min(axis=1, keepdims=True)
     index.nprobe = max(index.nprobe, index.nlist // 64)

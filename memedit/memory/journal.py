@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import Self
 
 from memedit.edits import Edit
-from memedit.errors import UnknownEditError
+from memedit.errors import InvalidEditError, UnknownEditError
 from memedit.memory.links import Links, find_links
 from memedit.memory.reading import EditCollection
 from memedit.memory.selection import Selection
-from memedit.memory.store import Action, EditStore, Event
+from memedit.memory.store import GONE, Action, EditStore, Event
 from memedit.memory.views import Difference, MemoryView, difference
 
 
@@ -147,6 +147,15 @@ class Journal(EditCollection):
     ) -> None:
         """Close the memory."""
         self.close()
+
+    def _removed(self, edit_id: str) -> Edit:
+        """The last state of an edit that is removed."""
+        last = self.history(edit_id)[-1]
+        if last.action is Action.PURGED:
+            raise UnknownEditError(f"edit {edit_id!r} was purged; nothing of it is left to restore")
+        if last.action not in GONE:
+            raise InvalidEditError(f"edit {edit_id!r} is stored; only a removed edit can be restored")
+        return last.edit
 
     def _find(self, edit_id: str) -> Edit | None:
         with self._lock:

@@ -10,12 +10,13 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from memedit.errors import MemoryFileError
+from memedit.memory.file_errors import describe, translated_errors
 from memedit.memory.migrations import MIGRATIONS
 
 logger = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x6D656D65  # "meme", in SQLite's header field for "whose file is this"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_TIMEOUT_SECONDS = 5.0
 _SQLITE_HEADER_BYTES = 100
 _OWNER_ONLY = 0o600
@@ -27,9 +28,10 @@ CREATE TABLE events (
     edit_id TEXT NOT NULL,
     state TEXT NOT NULL,
     at TEXT NOT NULL,
-    reverts INTEGER UNIQUE REFERENCES events (revision)
+    reverts INTEGER UNIQUE REFERENCES events (revision),
+    checksum INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX events_of_edit ON events (edit_id, revision);
+CREATE INDEX events_of_edit ON events (edit_id, revision, action);
 CREATE INDEX purged_edits ON events (edit_id) WHERE action = 'purged';
 CREATE TABLE edits (
     ordinal INTEGER PRIMARY KEY,
@@ -40,7 +42,6 @@ CREATE TABLE edits (
     valid_from TEXT,
     valid_until TEXT,
     wordings INTEGER NOT NULL,
-    state TEXT NOT NULL,
     subject_key TEXT,
     target_key TEXT,
     UNIQUE (namespace, prompt_key)
@@ -54,35 +55,10 @@ CREATE TABLE vectors (
 );
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL)
 """
-"""`events` is the truth. `edits` (current states; `ordinal` is the revision of the first event;
-keys are of `prompt_key`, a refusal has none) and `vectors` (little-endian float32, CRC-32) are
-derived from it. A change here needs an entry in `memedit.memory.migrations`."""
-
-_SENTENCES = {
-    sqlite3.SQLITE_BUSY: "is locked by another process; try again when that has finished",
-    sqlite3.SQLITE_LOCKED: "is locked by another process; try again when that has finished",
-    sqlite3.SQLITE_READONLY: "cannot be written: it is read-only",
-    sqlite3.SQLITE_FULL: "cannot grow: the disk is full",
-    sqlite3.SQLITE_NOTADB: "is not a memedit memory",
-    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a backup",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened",
-}
-
-
-def describe(path: Path | None) -> str:
-    """How error messages name the memory."""
-    return "the memory in RAM" if path is None else f"memory file {str(path)!r}"
-
-
-@contextmanager
-def translated_errors(path: Path | None) -> Iterator[None]:
-    """Turn SQLite's errors inside the block into `MemoryFileError` with one clear sentence."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        primary_code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        sentence = _SENTENCES.get(primary_code, f"cannot be used: {error}")
-        raise MemoryFileError(f"{describe(path)} {sentence}") from error
+"""`events` is the truth; its checksums are `memedit.memory.rows.event_checksum`. `edits` (for each
+current edit the event that holds its state, and what it is found by; `ordinal` is the revision of
+its first event; keys are of `prompt_key`, a refusal has none) and `vectors` (little-endian float32,
+CRC-32) are derived from it. A change here needs an entry in `memedit.memory.migrations`."""
 
 
 def connect(path: Path | None) -> sqlite3.Connection:
@@ -103,7 +79,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
     """
     if path is not None:
         check_path(path)
-        _make_private(path)
+        make_private(path)
     with translated_errors(path), ExitStack() as on_error:
         connection = sqlite3.connect(
             ":memory:" if path is None else path,
@@ -134,8 +110,10 @@ def backup_path(path: Path, version: int) -> Path:
 def copy_database(connection: sqlite3.Connection, path: Path) -> None:
     """Copy a database to a file of its own, which appears when it is complete.
 
+    Copies of one state are equal byte for byte, also if one of them was made from the other.
+
     Args:
-        connection: The database; others may use it meanwhile.
+        connection: The database, outside transactions; others may use it meanwhile.
         path: The file; one that is there already is replaced.
 
     Raises:
@@ -145,12 +123,13 @@ def copy_database(connection: sqlite3.Connection, path: Path) -> None:
     partial = path.with_name(f"{path.name}.partial")
     with translated_errors(path), ExitStack() as on_error:
         partial.unlink(missing_ok=True)
-        _make_private(partial)
+        make_private(partial)
         on_error.callback(partial.unlink)
+        # Writes what is in use and nothing that was deleted; others go on writing meanwhile.
+        connection.execute("VACUUM INTO ?", (str(partial),))
         with closing(sqlite3.connect(partial, isolation_level=None)) as copy:
-            connection.backup(copy)
-            # One file that can be moved about, until it is opened as a memory.
-            copy.execute("PRAGMA journal_mode = DELETE")
+            # SQLite counts how often the tables were laid out anew: equal states are to be equal bytes.
+            copy.execute("PRAGMA schema_version = 1")
         on_error.pop_all()
         partial.replace(path)
 
@@ -174,7 +153,7 @@ def check_path(path: Path) -> None:
         raise MemoryFileError(f"{describe(path)} is not a memedit memory")
 
 
-def _make_private(path: Path) -> None:
+def make_private(path: Path) -> None:
     """Make an empty file, unless there is one: what SQLite makes itself, others may read."""
     if path.exists():
         return

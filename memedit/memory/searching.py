@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,6 +39,7 @@ class Searcher:
     def __init__(self, store: EditStore, encoder: TextEncoder) -> None:
         """Make an empty index; `fill` it once."""
         self._store, self._encoder = store, encoder
+        self.dimension = encoder.dimension
         self._index = VectorIndex(encoder.dimension)
 
     def fill(self) -> None:
@@ -83,10 +84,12 @@ class Searcher:
         self._index.put(self._store.entries(touched))
         self._index.revision = revision
 
-    def search(self, queries: Vectors, k: int, namespace: str, at: datetime) -> list[list[Hit]]:
-        """For each query up to k hits, best first; see `EditMemory.search`."""
+    def search(
+        self, queries: Vectors, k: int, namespace: str, at: datetime, without: Set[str] = frozenset()
+    ) -> list[list[Hit]]:
+        """For each query up to k hits, best first, but for some edits; see `EditMemory.search`."""
         self.follow()
-        matches = self._index.search(namespace, queries, k, at)
+        matches = self._index.search(namespace, queries, k, at, without)
         edits = self._store.get({match.edit_id for row in matches for match in row})
         hits = [
             [Hit(edits[match.edit_id], edits[match.edit_id].wordings[match.wording], match.score) for match in row]

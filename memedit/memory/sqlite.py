@@ -3,44 +3,47 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
-import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Self
 
-import numpy as np
-
-from memedit.edits import Edit, EditKind
+from memedit.edits import Edit
 from memedit.errors import MemoryFileError
 from memedit.memory.encoding import Vectors
-from memedit.memory.schema import (
-    SCHEMA_VERSION,
-    backup_path,
-    check_path,
-    connect,
-    copy_database,
-    describe,
-    translated_errors,
-)
+from memedit.memory.file_errors import describe, translated, translated_errors
+from memedit.memory.rows import CURRENT, EVENTS, event_row, read_event, read_vectors, state_row, vector_rows
+from memedit.memory.schema import SCHEMA_VERSION, backup_path, check_path, connect, copy_database
 from memedit.memory.selection import EVERYTHING, Selection
 from memedit.memory.store import GONE, Action, EncoderStamp, Event, IndexEntry, tombstone
-from memedit.memory.wordings import prompt_key
 
-_STORED_FLOAT = np.dtype("<f4")
-_EVENT = "revision, action, state, at, reverts"
-_LATEST = "SELECT edit_id AS id, max(revision) AS revision FROM events GROUP BY edit_id"
+# Told by the index of events alone, without their long rows: this runs at each opening.
+_DISAGREEING = """
+SELECT id FROM (SELECT edit_id AS id, max(revision) AS latest, action FROM events GROUP BY edit_id)
+    LEFT JOIN edits USING (id)
+    WHERE revision IS NOT CASE WHEN action IN ('removed', 'purged') THEN NULL ELSE latest END
+UNION SELECT id FROM edits WHERE id NOT IN (SELECT edit_id FROM events)
+"""
+_LAST_BEFORE = (
+    "SELECT max(revision) AS revision, min(revision) AS ordinal FROM events "
+    "WHERE revision <= ?1 AND (?2 IS NULL OR edit_id IN (SELECT value FROM json_each(?2))) GROUP BY edit_id"
+)
+_UNDONE = "SELECT reverts FROM events WHERE reverts IS NOT NULL"
 _PURGED = "SELECT edit_id FROM events WHERE action = 'purged'"
+_COUNT = "SELECT count(*) FROM edits"
 _ENTRIES = (
     "SELECT id, namespace, valid_from, valid_until, wordings, vector, checksum "
     "FROM edits LEFT JOIN vectors ON edit_id = id"
 )
-_AMONG = "WHERE id IN (SELECT value FROM json_each(?1)) "
-_HERE = "FROM edits WHERE (?1 IS NULL OR namespace = ?1)"
+_AMONG = "WHERE id IN (SELECT value FROM json_each(?1))"
+_HERE = "WHERE (?1 IS NULL OR namespace = ?1)"
 
 
 class SQLiteStore:
@@ -58,6 +61,25 @@ class SQLiteStore:
         self.path = path
         self._connection: sqlite3.Connection | None = connect(path)
 
+    @classmethod
+    def in_ram(cls, path: Path) -> Self:
+        """A store in RAM with all that a memory file holds.
+
+        Args:
+            path: The file, which stays as it is and may lie where nothing can be written.
+
+        Raises:
+            MemoryFileError: It is no memory.
+            OSError: It cannot be read.
+        """
+        store = cls(None)
+        # Opened where it may be migrated, and have a log beside it.
+        with TemporaryDirectory() as folder, translated_errors(path):
+            shutil.copyfile(path, copy := Path(folder) / path.name)
+            with closing(cls(copy)) as source:
+                source._open_connection.backup(store._open_connection)
+        return store
+
     @property
     def revision(self) -> int:
         """Revision of the newest event, by whichever process; 0 for an empty journal."""
@@ -74,46 +96,41 @@ class SQLiteStore:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All writes of the block are durable when it ends, or none if it raises."""
-        with self._between("BEGIN IMMEDIATE", "COMMIT"):
+        with self._until_commit("BEGIN IMMEDIATE"):
             yield
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """All reads of the block see one revision."""
-        with self._between("BEGIN DEFERRED", "COMMIT"):
+        with self._until_commit("BEGIN DEFERRED"):
             yield
 
     def append(self, action: Action, edit: Edit, vectors: Vectors | None, reverts: int | None = None) -> Event:
         """Write one event and what is derived from it; see `EditStore.append`."""
         revision = self.revision + 1
-        at = datetime.now(UTC)
         if action not in GONE:
             edit = replace(edit, revision=revision)
-        state = json.dumps(edit.to_dict())
-        self._rows(
-            f"INSERT INTO events ({_EVENT}, edit_id) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608
-            (revision, action.value, state, at.isoformat(), reverts, edit.id),
-        )
-        if action in GONE:
-            self._drop(edit.id)
-        else:
-            self._put_state(edit, state)
+        event = Event(revision, action, edit, datetime.now(UTC), reverts)
+        self._rows("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", event_row(event))
+        if action is not Action.ADDED:
+            self._drop_state(edit.id)
+            if action in GONE or vectors is not None:
+                self._drop_vectors(edit.id)
+        if action not in GONE:
+            self._put_state(edit)
             if vectors is not None:
                 self._put_vectors(edit.id, vectors)
-        return Event(revision, action, edit, at, reverts)
+        return event
 
     def get(self, edit_ids: Iterable[str]) -> dict[str, Edit]:
         """The current edits among `edit_ids`; ids that are not stored are left out."""
-        rows = self._rows(
-            "SELECT state FROM edits WHERE id IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(edit_ids)),),
-        )
-        return {edit.id: edit for edit in map(_read_state, rows)}
+        edits = self._edits(f"{CURRENT} {_AMONG}", (json.dumps(list(edit_ids)),))
+        return {edit.id: edit for edit in edits}
 
     def find(self, namespace: str, key: str) -> Edit | None:
         """The current edit of `namespace` whose prompt has this `prompt_key`."""
-        rows = self._rows("SELECT state FROM edits WHERE namespace = ? AND prompt_key = ?", (namespace, key))
-        return _read_state(rows[0]) if rows else None
+        found = self._edits(f"{CURRENT} WHERE namespace = ? AND prompt_key = ?", (namespace, key))
+        return found[0] if found else None
 
     def edits(
         self,
@@ -124,8 +141,8 @@ class SQLiteStore:
     ) -> list[Edit]:
         """Current edits in the order in which they were first added; see `EditStore.edits`."""
         if not selection:
-            statement = f"SELECT state {_HERE} ORDER BY ordinal LIMIT coalesce(?2, -1) OFFSET ?3"
-            return [_read_state(row) for row in self._rows(statement, (namespace, limit, offset))]
+            statement = f"{CURRENT} {_HERE} ORDER BY ordinal LIMIT coalesce(?2, -1) OFFSET ?3"
+            return self._edits(statement, (namespace, limit, offset))
         stop = None if limit is None else offset + limit
         return list(islice(self._selected(namespace, selection), offset, stop))
 
@@ -133,62 +150,45 @@ class SQLiteStore:
         """Number of current edits that `edits` would give without a limit."""
         if selection:
             return sum(1 for _ in self._selected(namespace, selection))
-        return int(self._rows(f"SELECT count(*) {_HERE}", (namespace,))[0][0])
+        return int(self._rows(f"{_COUNT} {_HERE}", (namespace,))[0][0])
 
     def states_at(self, revision: int, edit_ids: Iterable[str] | None = None) -> list[Edit]:
         """The edits that were current at a revision, of these or of all, in the order of `edits`."""
         chosen = None if edit_ids is None else json.dumps(list(edit_ids))
-        rows = self._rows(
-            # SQLite takes the other columns from the row that has the maximum.
-            "SELECT state FROM ("  # noqa: S608
-            "  SELECT edit_id, action, state, max(revision) FROM events"
-            "  WHERE revision <= ?1 AND (?2 IS NULL OR edit_id IN (SELECT value FROM json_each(?2)))"
-            "  GROUP BY edit_id"
-            f") AS latest WHERE action <> 'removed' AND edit_id NOT IN ({_PURGED}) "
-            "ORDER BY (SELECT min(revision) FROM events WHERE edit_id = latest.edit_id)",
+        return self._edits(
+            f"{EVENTS} JOIN ({_LAST_BEFORE}) USING (revision) "
+            f"WHERE action <> 'removed' AND edit_id NOT IN ({_PURGED}) ORDER BY ordinal",
             (revision, chosen),
         )
-        return [_read_state(row) for row in rows]
 
     def about(self, namespace: str, key: str) -> list[Edit]:
         """Current edits that may speak about an entity; see `EditStore.about`."""
         named = "(subject_key = ?2 OR (subject_key IS NULL AND instr(prompt_key, ?2)))"
-        rows = self._rows(f"SELECT state {_HERE} AND {named} ORDER BY ordinal", (namespace, key))
-        return [_read_state(row) for row in rows]
+        return self._edits(f"{CURRENT} {_HERE} AND {named} ORDER BY ordinal", (namespace, key))
 
     def answering(self, namespace: str, text_key: str, *, exactly: bool) -> list[Edit]:
         """Current edits whose target is named in a text; see `EditStore.answering`."""
         named = "target_key = ?2" if exactly else "instr(?2, target_key)"
-        rows = self._rows(f"SELECT state {_HERE} AND {named} ORDER BY ordinal", (namespace, text_key))
-        return [_read_state(row) for row in rows]
+        return self._edits(f"{CURRENT} {_HERE} AND {named} ORDER BY ordinal", (namespace, text_key))
 
     def history(self, edit_id: str) -> Sequence[Event]:
         """All events of one edit, oldest first; empty if there never was such an edit."""
-        rows = self._rows(
-            f"SELECT {_EVENT} FROM events WHERE edit_id = ? ORDER BY revision",  # noqa: S608
-            (edit_id,),
-        )
-        return [_read_event(row) for row in rows]
+        return self._events(f"{EVENTS} WHERE edit_id = ? ORDER BY revision", (edit_id,))
 
     def undoable(self, n: int) -> Sequence[Event]:
         """The newest `n` events that neither undo another nor are undone; see `EditStore.undoable`."""
-        rows = self._rows(
-            f"SELECT {_EVENT} FROM events AS candidate WHERE reverts IS NULL "  # noqa: S608
-            "AND NOT EXISTS (SELECT 1 FROM events WHERE reverts = candidate.revision) "
-            f"AND edit_id NOT IN ({_PURGED}) "
+        return self._events(
+            f"{EVENTS} WHERE reverts IS NULL AND revision NOT IN ({_UNDONE}) AND edit_id NOT IN ({_PURGED}) "
             "ORDER BY revision DESC LIMIT ?",
             (n,),
         )
-        return [_read_event(row) for row in rows]
 
     def state_before(self, event: Event) -> Edit | None:
         """The state of the event's edit just before it; None if there was none then."""
-        rows = self._rows(
-            f"SELECT {_EVENT} FROM events WHERE edit_id = ? AND revision < ? "  # noqa: S608
-            "ORDER BY revision DESC LIMIT 1",
+        before = self._events(
+            f"{EVENTS} WHERE edit_id = ? AND revision < ? ORDER BY revision DESC LIMIT 1",
             (event.edit.id, event.revision),
         )
-        before = [_read_event(row) for row in rows]
         return before[0].edit if before and before[0].action not in GONE else None
 
     def touched(self, since: int) -> set[str]:
@@ -202,17 +202,18 @@ class SQLiteStore:
         dimension = stamp.dimension if stamp else 0
         # A condition that may be null would keep SQLite from using the index on id.
         only, values = ("", ()) if edit_ids is None else (_AMONG, (json.dumps(list(edit_ids)),))
-        query = f"{_ENTRIES} {only}ORDER BY ordinal, wording"
+        query = f"{_ENTRIES} {only} ORDER BY ordinal, wording"
         with translated_errors(self.path):
             cursor = self._open_connection.execute(query, values)
-            for (edit_id, namespace, start, end, wordings), rows in groupby(cursor, lambda row: row[:5]):
-                stored = [(vector, checksum) for *_, vector, checksum in rows]
+            for edit_id, group in groupby(cursor, itemgetter(0)):
+                rows = list(group)
+                _, namespace, start, end, wordings, *_ = rows[0]
                 yield IndexEntry(
                     edit_id,
                     namespace,
                     start and datetime.fromisoformat(start),
                     end and datetime.fromisoformat(end),
-                    _read_vectors(stored, wordings, dimension),
+                    read_vectors(rows, wordings, dimension),
                 )
 
     def stamp(self, encoder: EncoderStamp) -> None:
@@ -226,34 +227,28 @@ class SQLiteStore:
         current = self.get(edit.id for edit in vectors)
         for edit, rows in vectors.items():
             if current.get(edit.id) == edit:
+                self._drop_vectors(edit.id)
                 self._put_vectors(edit.id, rows)
 
     def disagreeing(self) -> set[str]:
         """Ids of the edits whose current state is not the one that the journal tells."""
-        # Written so that the events' long rows are looked up for few edits: this runs at each opening.
-        kept = "SELECT id, revision FROM edits"
-        rows = self._rows(
-            f"SELECT id FROM ({_LATEST} EXCEPT {kept}) AS latest JOIN events USING (revision) "  # noqa: S608
-            "WHERE action NOT IN ('removed', 'purged') "
-            f"UNION SELECT id FROM ({kept} EXCEPT {_LATEST}) "
-            "UNION SELECT id FROM edits JOIN events USING (revision) WHERE action IN ('removed', 'purged')"
-        )
-        return {edit_id for (edit_id,) in rows}
+        return {edit_id for (edit_id,) in self._rows(_DISAGREEING)}
 
     def rebuild(self, edit_ids: Collection[str]) -> None:
         """Take these edits from the journal again, without vectors; in `transaction` only."""
         for edit_id in edit_ids:
-            self._drop(edit_id)
+            self._drop_state(edit_id)
+            self._drop_vectors(edit_id)
         for edit_id in edit_ids:
             latest = self.history(edit_id)[-1:]
             if latest and latest[0].action not in GONE:
-                self._put_state(latest[0].edit, json.dumps(latest[0].edit.to_dict()))
+                self._put_state(latest[0].edit)
 
     def purge(self, edit_id: str) -> Event:
         """Put the tombstone into all events of an edit, and append one; see `EditStore.purge`."""
         for event in self.history(edit_id):
-            state = json.dumps(tombstone(event.edit).to_dict())
-            self._rows("UPDATE events SET state = ? WHERE revision = ?", (state, event.revision))
+            revision, *_, state, _, _, checksum = event_row(replace(event, edit=tombstone(event.edit)))
+            self._rows("UPDATE events SET state = ?, checksum = ? WHERE revision = ?", (state, checksum, revision))
         return self.append(Action.PURGED, self.history(edit_id)[-1].edit, None)
 
     def scrub(self) -> None:
@@ -298,71 +293,45 @@ class SQLiteStore:
 
     def _selected(self, namespace: str | None, selection: Selection) -> Iterator[Edit]:
         with translated_errors(self.path), closing(self._open_connection.cursor()) as cursor:
-            for row in cursor.execute(f"SELECT state {_HERE} ORDER BY ordinal", (namespace,)):
-                if selection.matches(edit := _read_state(row)):
+            for row in cursor.execute(f"{CURRENT} {_HERE} ORDER BY ordinal", (namespace,)):
+                if selection.matches(edit := read_event(row, self.path).edit):
                     yield edit
 
     def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        with translated_errors(self.path):
+        try:  # not `translated_errors`: this is what adding many edits does most
             return self._open_connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+
+    def _events(self, statement: str, values: Sequence[Any]) -> list[Event]:
+        return [read_event(row, self.path) for row in self._rows(statement, values)]
+
+    def _edits(self, statement: str, values: Sequence[Any]) -> list[Edit]:
+        return [event.edit for event in self._events(statement, values)]
 
     @contextmanager
-    def _between(self, begin: str, end: str) -> Iterator[None]:
+    def _until_commit(self, begin: str) -> Iterator[None]:
         self._rows(begin)
         try:
             yield
-            self._rows(end)
+            self._rows("COMMIT")
         finally:
             if self._connection is not None and self._connection.in_transaction:
                 self._connection.rollback()
 
-    def _put_state(self, edit: Edit, state: str) -> None:
-        self._rows("DELETE FROM edits WHERE id = ?", (edit.id,))
+    def _put_state(self, edit: Edit) -> None:
         self._rows(
-            "INSERT INTO edits VALUES ((SELECT min(revision) FROM events WHERE edit_id = ?1), "
-            "?1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                edit.id,
-                edit.revision,
-                edit.namespace,
-                prompt_key(edit.prompt),
-                edit.valid_from and edit.valid_from.isoformat(),
-                edit.valid_until and edit.valid_until.isoformat(),
-                len(edit.wordings),
-                state,
-                edit.subject and prompt_key(edit.subject),
-                None if edit.kind is EditKind.ERASE else prompt_key(edit.target),
-            ),
+            "INSERT INTO edits VALUES "
+            "((SELECT min(revision) FROM events WHERE edit_id = ?1), ?1, ?, ?, ?, ?, ?, ?, ?, ?)",
+            state_row(edit),
         )
 
     def _put_vectors(self, edit_id: str, vectors: Vectors) -> None:
-        self._rows("DELETE FROM vectors WHERE edit_id = ?", (edit_id,))
-        for wording, vector in enumerate(vectors):
-            blob = vector.astype(_STORED_FLOAT).tobytes()
-            row = (edit_id, wording, zlib.crc32(blob), blob)
+        for row in vector_rows(edit_id, vectors):
             self._rows("INSERT INTO vectors VALUES (?, ?, ?, ?)", row)
 
-    def _drop(self, edit_id: str) -> None:
+    def _drop_state(self, edit_id: str) -> None:
         self._rows("DELETE FROM edits WHERE id = ?", (edit_id,))
+
+    def _drop_vectors(self, edit_id: str) -> None:
         self._rows("DELETE FROM vectors WHERE edit_id = ?", (edit_id,))
-
-
-def _read_state(row: tuple[str]) -> Edit:
-    return Edit.from_dict(json.loads(row[0]))
-
-
-def _read_event(row: tuple[int, str, str, str, int | None]) -> Event:
-    revision, action, state, at, reverts = row
-    edit = Edit.from_dict(json.loads(state))
-    return Event(revision, Action(action), edit, datetime.fromisoformat(at), reverts)
-
-
-def _read_vectors(stored: Sequence[tuple[bytes | None, int | None]], wordings: int, dimension: int) -> Vectors | None:
-    size = dimension * _STORED_FLOAT.itemsize
-    blobs = [
-        blob for blob, checksum in stored if blob is not None and len(blob) == size and zlib.crc32(blob) == checksum
-    ]
-    if len(blobs) != wordings:
-        return None
-    flat = np.frombuffer(b"".join(blobs), dtype=_STORED_FLOAT).astype(np.float32, copy=False)
-    return flat.reshape(wordings, dimension)

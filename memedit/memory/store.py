@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from memedit.edits import Edit
 from memedit.memory.encoding import Vectors
@@ -83,8 +83,7 @@ class EncoderStamp:
     dimension: int
 
 
-@dataclass(frozen=True, slots=True)
-class IndexEntry:
+class IndexEntry(NamedTuple):
     """What the index needs to know of one current edit.
 
     Attributes:

@@ -13,6 +13,7 @@ from memedit.memory.encoding import Vectors
 Rows = NDArray[np.int64]
 
 _FIRST_ROWS = 16
+_GROWTH = 8
 _BLOCK_ROWS = 65_536
 """A table grows by blocks of this size: growing never copies more than one of them."""
 
@@ -89,7 +90,8 @@ class VectorTable:
             return self._blocks[-1], 0
         last = self._blocks[-1]
         if used == len(last):
-            larger = np.empty((2 * used, self._dimension), dtype=np.float32)
+            # Ample steps copy little, and what is not written to takes no memory yet.
+            larger = np.empty((min(_BLOCK_ROWS, _GROWTH * used), self._dimension), dtype=np.float32)
             larger[:used] = last
             self._blocks[-1] = last = larger
         return last, used

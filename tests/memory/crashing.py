@@ -24,8 +24,10 @@ from memedit.memory import EditMemory
 from memedit.memory.sqlite import SQLiteStore
 from tests.memory.hashing import HashingEncoder
 
-LONGEST_LIFE = 0.12
-"""Seconds; opening takes part of it, so that some processes die before they change anything."""
+MOST_CHANGES = 7
+"""A process lives until some of its changes are acknowledged, however slow the machine is, …"""
+LONGEST_PAUSE = 0.03
+"""… and so many seconds more: some die while they open the memory, some in the midst of a change."""
 _SLOTS = 24
 _RARELY = 0.02
 
@@ -66,15 +68,18 @@ def kill_often(path: Path, kills: int, seed: int = 0) -> Iterator[Counts]:
         writer = context.Process(target=_write, args=(path, sender, state, seed + number))
         writer.start()
         sender.close()
-        receiver.poll(10)  # until the process says that it runs
-        time.sleep(moments.uniform(0, LONGEST_LIFE))
+        receiver.recv()  # the process runs
+        acknowledged = moments.randint(0, MOST_CHANGES)
+        for _ in range(acknowledged):
+            receiver.recv()
+        time.sleep(moments.uniform(0, LONGEST_PAUSE))
         writer.kill()
         writer.join()
-        acknowledged = _count(receiver) - 1
+        acknowledged += _count(receiver)
         receiver.close()
         counts.kills += 1
-        counts.acknowledged += max(0, acknowledged)
-        state = _checked(path, state, plan(state, seed + number), max(0, acknowledged), counts)
+        counts.acknowledged += acknowledged
+        state = _checked(path, state, plan(state, seed + number), acknowledged, counts)
         yield counts
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -120,6 +121,76 @@ def test_contradictions_of_a_stored_edit_can_be_asked_for(memory: EditMemory, ha
     memory.same_fact = None
     with pytest.raises(ValueError, match="expected a memory with same_fact"):
         memory.contradictions(first.id)
+
+
+def test_items_of_one_call_contradict_each_other_as_if_added_in_turn(memory: EditMemory) -> None:
+    """A later item is compared with the earlier ones: refused with the whole call, or the one to answer."""
+    items = [
+        {"prompt": ASKS, "target": "Dana Reyes", "priority": 4},
+        {"prompt": "Capital of Chad", "target": "Lima"},
+        {"prompt": "Acme's head", "target": "Ann Lee", "namespace": "other", "priority": 9},
+        {"prompt": OTHER_WORDS, "target": "Lee Fox"},
+    ]
+    with pytest.raises(ContradictionError, match="Who runs Acme"):
+        memory.add_many(items, on_contradiction="refuse")
+    assert (memory.list(), memory.revision) == ([], 0)
+    told: list[Contradiction] = []
+    first, *_, last = memory.add_many(items, on_contradiction=lambda found: told.append(found) or "newest")
+    assert [(found.other, found.edit.target, found.same_prompt) for found in told] == [(first, "Lee Fox", False)]
+    assert last.priority == 4
+
+
+def test_an_item_that_updates_stands_for_what_it_updates(memory: EditMemory) -> None:
+    """What an earlier item of a call has changed is no contradiction any more, and what it says now is one."""
+    memory.add(ASKS, "Dana Reyes")
+    same = memory.add_many(
+        [{"prompt": ASKS, "target": "Lee Fox"}, {"prompt": OTHER_WORDS, "target": "Lee Fox"}],
+        on_contradiction=lambda found: "keep" if found.same_prompt else "refuse",
+    )
+    assert [edit.target for edit in memory] == [edit.target for edit in same] == ["Lee Fox", "Lee Fox"]
+    with pytest.raises(ContradictionError, match="Who runs Acme"):
+        memory.add_many(
+            [
+                {"prompt": OTHER_WORDS, "target": "Ann Lee", "aliases": ["Head of Acme"]},
+                {"prompt": ASKS, "target": "Ann Lee"},
+                {"prompt": ASKS, "target": "Dana Reyes"},
+                {"prompt": "The boss of Acme", "target": "Ann Lee"},
+            ],
+            on_contradiction=lambda found: "keep" if found.edit.prompt == ASKS else "refuse",
+        )
+
+
+@pytest.mark.parametrize("policy", ["newest", "keep"])
+def test_adding_at_once_is_adding_in_turn(hashing: HashingEncoder, policy: str) -> None:
+    """Whatever the items are, one call makes the memory that as many calls make."""
+    draw = random.Random(policy)
+    names = ("Acme", "Bolt", "Chad")
+    items = [
+        {
+            "prompt": f"{draw.choice(['Who runs', 'The head of', 'Boss of'])} {draw.choice(names)}",
+            "target": draw.choice("abc"),
+            "priority": draw.randrange(4),
+            "aliases": draw.sample(["chief", "led by", "Acme of old"], draw.randrange(3)),
+            "namespace": draw.choice(["one", "two"]),
+        }
+        for _ in range(60)
+    ]
+
+    def judge(wording: str, others: list[str]) -> list[bool]:
+        return [any(name in wording and name in other for name in names) for other in others]
+
+    def contents(memory: EditMemory) -> list[tuple[object, ...]]:
+        return [(edit.prompt, edit.target, edit.priority, edit.aliases, edit.namespace) for edit in memory]
+
+    with (
+        EditMemory(None, hashing, same_fact=judge) as at_once,
+        EditMemory(None, hashing, same_fact=judge) as in_turn,
+    ):
+        at_once.add_many(items, on_contradiction=policy)
+        for item in items:
+            in_turn.add(**item, on_contradiction=policy)
+        assert contents(at_once) == contents(in_turn)
+        assert at_once.revision == in_turn.revision == len(items)
 
 
 def test_bad_policies_and_judges_are_refused(memory: EditMemory) -> None:

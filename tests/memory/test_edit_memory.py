@@ -23,6 +23,7 @@ FULL = {
     "metadata": {"source": "wire", "tags": ["a", {"b": 1.5}], "nothing": None},
     "tags": ("people", "news"),
     "priority": 3,
+    "editor": "grace",
 }
 
 

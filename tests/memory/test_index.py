@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import faiss
@@ -96,7 +95,7 @@ def pair(small: None, monkeypatch: pytest.MonkeyPatch) -> tuple[VectorIndex, Vec
     for number, entry in enumerate(entries(vectors[:6000])):
         several = vectors[[number, *range(6000 + number, 12_000, 6000)]]
         limit = NOW + timedelta(days=1 if number % 5 else -1)
-        stored.append(replace(entry, vectors=several, valid_until=None if number % 3 else limit))
+        stored.append(entry._replace(vectors=several, valid_until=None if number % 3 else limit))
     with_lists, exact = VectorIndex(32), VectorIndex(32)
     with_lists.put(stored)
     with monkeypatch.context() as patch:
@@ -136,7 +135,7 @@ def test_a_few_valid_edits_among_many_expired_are_found() -> None:
     vectors = grouped_units(5_000, 32)
     index = VectorIndex(32)
     past = NOW - timedelta(days=1)
-    index.put(replace(entry, valid_until=past if int(entry.edit_id) >= 3 else None) for entry in entries(vectors))
+    index.put(entry._replace(valid_until=past if int(entry.edit_id) >= 3 else None) for entry in entries(vectors))
     assert sorted(match.edit_id for match in index.search("n", vectors[-1:], 8, NOW)[0]) == ["0", "1", "2"]
 
 

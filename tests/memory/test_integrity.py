@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,7 @@ from memedit.errors import MemoryFileError
 from memedit.memory import EditMemory
 from memedit.memory.integrity import Part, check, repair
 from memedit.memory.sqlite import SQLiteStore
+from tests.memory.damage import run_sql
 from tests.memory.hashing import HashingEncoder
 
 
@@ -43,15 +43,6 @@ def state(path: Path, encoder: HashingEncoder) -> object:
     """What a user sees of a memory."""
     with EditMemory(path, encoder) as memory:
         return memory.list(), memory.search(encoder.encode(["red fish 5", "a"]), 9)
-
-
-def run_sql(path: Path, *statements: str) -> None:
-    """Change the file behind memedit's back."""
-    connection = sqlite3.connect(path)
-    with connection:
-        for statement in statements:
-            connection.execute(statement)
-    connection.close()
 
 
 def told(path: Path, encoder: HashingEncoder) -> list[str]:
@@ -86,13 +77,13 @@ def test_a_backup_has_no_faults(store: SQLiteStore, path: Path, hashing: Hashing
         ("DELETE FROM vectors WHERE wording = 1", Part.VECTORS, "5 edits are .* without vectors"),
         ("UPDATE vectors SET vector = zeroblob(length(vector))", Part.VECTORS, "or with damaged ones"),
         ("INSERT INTO vectors VALUES ('ghost', 0, 0, x'00')", Part.VECTORS, "1 vectors belong to no edit"),
-        ("UPDATE edits SET state = replace(state, '\"5\"', '\"6\"')", Part.STATE, "1 edit is .* not in the state"),
+        ("UPDATE edits SET revision = revision - 1 WHERE ordinal = 5", Part.STATE, "1 edit is .* not in the state"),
+        ("UPDATE edits SET target_key = 'leaked' WHERE ordinal = 5", Part.STATE, "1 edit is"),
         ("UPDATE edits SET namespace = 'leaked' WHERE ordinal = 5", Part.STATE, "1 edit is"),
         ("UPDATE edits SET valid_until = '2001-01-01T00:00:00+00:00'", Part.STATE, "5 edits are"),
         ("UPDATE edits SET prompt_key = prompt_key || 'x'", Part.STATE, "5 edits are"),
         ("UPDATE edits SET wordings = 1", Part.STATE, "5 edits are"),
         ("UPDATE edits SET ordinal = ordinal + 100", Part.STATE, "5 edits are"),
-        ("UPDATE edits SET state = 'not JSON' WHERE ordinal = 5", Part.STATE, "1 edit is"),
         ("DELETE FROM edits WHERE ordinal = 5", Part.STATE, "1 edit is"),
         ("DELETE FROM meta", Part.ENCODER, "not noted which encoder"),
     ],
@@ -134,10 +125,17 @@ def test_a_broken_database_index_is_made_anew(filled: Path, hashing: HashingEnco
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ("UPDATE events SET state = substr(state, 1, 40) WHERE revision = 5", "1 edit is .* cannot be read"),
-        ("UPDATE events SET state = replace(state, '\"revision\": 5', '\"revision\": 4')", "cannot be read"),
+        ("UPDATE events SET state = substr(state, 1, 40) WHERE revision = 5", "1 edit is .* not as they were written"),
+        ("UPDATE events SET state = replace(state, 'fish 5', 'fish 6')", "1 edit is .* not as they were written"),
+        ("UPDATE events SET state = CAST(x'FF' || state AS TEXT) WHERE revision = 5", "1 edit is"),
+        ("UPDATE events SET action = 'removed' WHERE revision = 9", "not as they were written"),
+        (
+            "UPDATE events SET reverts = NULL WHERE reverts = (SELECT max(reverts) FROM events)",
+            "not as they were written",
+        ),
+        ("UPDATE events SET at = replace(at, 'T', ' ') WHERE revision = 7", "not as they were written"),
+        ("UPDATE events SET checksum = checksum + 1 WHERE revision = 7", "not as they were written"),
         ("DELETE FROM events WHERE revision = 1", "cannot follow each other"),
-        ("UPDATE events SET action = 'removed' WHERE revision = 9", "cannot follow each other"),
     ],
 )
 def test_a_damaged_journal_is_told_and_cannot_be_repaired(

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from memedit.errors import EncoderMismatchError, MemoryFileError
 from memedit.memory import EditMemory, schema
+from memedit.memory.file_errors import translated
+from tests.memory.damage import run_sql
 from tests.memory.hashing import HashingEncoder
 
 
@@ -22,14 +26,6 @@ def filled(path: Path, hashing: HashingEncoder) -> Path:
         memory.add("green sea", "3")
     hashing.encoded.clear()
     return path
-
-
-def run_sql(path: Path, statement: str) -> None:
-    """Change the file behind memedit's back."""
-    connection = sqlite3.connect(path)
-    with connection:
-        connection.execute(statement)
-    connection.close()
 
 
 @pytest.mark.parametrize("content", [b"\n", b"{}", b"prompt,target\n" * 400, b"\0" * 4096])
@@ -62,7 +58,7 @@ def test_an_empty_file_becomes_a_memory(path: Path, hashing: HashingEncoder) -> 
 def test_a_newer_file_is_refused(filled: Path, hashing: HashingEncoder) -> None:
     """A file with a newer schema names both versions and what to do."""
     run_sql(filled, f"PRAGMA user_version = {schema.SCHEMA_VERSION + 1}")
-    with pytest.raises(MemoryFileError, match=r"newer memedit \(schema 3, this one reads up to 2"):
+    with pytest.raises(MemoryFileError, match=rf"newer memedit \(schema {schema.SCHEMA_VERSION + 1}, this one"):
         EditMemory(filled, hashing)
 
 
@@ -115,6 +111,57 @@ def test_a_flipped_bit_in_a_vector_changes_no_answer(filled: Path, hashing: Hash
         with EditMemory(filled, hashing) as memory:
             assert memory.search(queries, 3) == before
         assert hashing.encoded == ["blue boat"]
+
+
+def test_a_flipped_bit_in_an_event_is_never_an_answer(filled: Path, hashing: HashingEncoder) -> None:
+    """Whichever bit of an event the disk flips, all that reads it names the event, and the rest is as it was."""
+    queries = hashing.encode(["blue boat", "red fish"])
+    with EditMemory(filled, hashing) as memory:
+        red, blue, green = memory.list()
+    content = filled.read_bytes()
+    state = json.dumps(blue.to_dict()).encode()
+    for bit in range(0, len(state) * 8, 101):
+        damaged = bytearray(content)
+        damaged[content.index(state) + bit // 8] ^= 1 << bit % 8
+        filled.write_bytes(damaged)
+        with EditMemory(filled, hashing) as memory:
+            reads = (
+                memory.list,
+                partial(memory.list, text="boat"),
+                partial(memory.get, blue.id),
+                partial(memory.history, blue.id),
+                partial(memory.at, 2),
+                partial(memory.diff, 0, 3),
+                partial(memory.undo, 2),
+                partial(memory.search, queries[:1], 1),
+                partial(memory.add, "blue boat", "4"),
+            )
+            for read in reads:
+                with pytest.raises(MemoryFileError, match=f"is damaged: event 2 of edit '{blue.id}'") as caught:
+                    read()
+                assert "boat" not in str(caught.value)
+            assert memory.search(queries[1:], 1)[0][0].edit == red
+            assert (memory.get(green.id), memory.revision) == (green, 3)
+
+
+@pytest.mark.parametrize("column", ["action", "at", "edit_id"])
+def test_text_that_is_no_text_any_more_is_damage(filled: Path, hashing: HashingEncoder, column: str) -> None:
+    """A column of an event that is not UTF-8 is called damaged, without a word of what it holds."""
+    run_sql(filled, "PRAGMA ignore_check_constraints = ON", f"UPDATE events SET {column} = CAST(x'FF41' AS TEXT)")
+    with (
+        pytest.raises(MemoryFileError, match=r"edits\.db' is damaged; restore it from a backup$"),
+        EditMemory(filled, hashing) as memory,
+    ):
+        memory.at(3)
+
+
+def test_each_of_sqlites_errors_has_a_sentence() -> None:
+    """What the system refuses is said in words that help, whatever the occasion; the rest in SQLite's."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+    assert "reports an input/output error; check the disk" in str(translated(error, Path("edits.db")))
+    error.sqlite_errorcode = sqlite3.SQLITE_ERROR
+    assert str(translated(error, None)) == "the memory in RAM cannot be used: disk I/O error"
 
 
 FULL_DISK = """
@@ -257,8 +304,8 @@ def test_a_memory_without_edits_takes_any_encoder(path: Path, hashing: HashingEn
         "INSERT INTO vectors SELECT edit_id, 7, checksum, vector FROM vectors",
         "DELETE FROM edits",
         "DELETE FROM edits WHERE ordinal = 2",
-        "UPDATE edits SET revision = 1, state = (SELECT state FROM edits) WHERE ordinal = 3",
-        "INSERT INTO edits SELECT 9, 'ghost', 9, namespace, 'ghost', NULL, NULL, 1, state, NULL, NULL FROM edits "
+        "UPDATE edits SET revision = 1 WHERE ordinal = 3",
+        "INSERT INTO edits SELECT 9, 'ghost', 9, namespace, 'ghost', NULL, NULL, 1, NULL, NULL FROM edits "
         "WHERE ordinal = 1",
         "DELETE FROM meta",
     ],
