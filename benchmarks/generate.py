@@ -23,7 +23,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 from transformers.utils import logging as transformers_logging
 
 from benchmarks.queries import everyday_queries, made_up_facts
-from memedit import EditedModel, EditMemory, ScopeClassifier, SentenceEncoder, wrap
+from memedit import EditedModel, EditMemory, Router, ScopeClassifier, SentenceEncoder, wrap
 from memedit.checkpoints import shipped
 from memedit.model import Isolation
 
@@ -48,7 +48,7 @@ def main() -> None:
     """Measure, and print a Markdown table or JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--edits", type=int, default=1_000, help="edits in the memory")
-    parser.add_argument("--repeat", type=int, default=12, help="timed calls of each kind")
+    parser.add_argument("--repeat", type=int, default=10, help="timed pairs of calls of each kind; a third for batches")
     parser.add_argument(
         "--bases", nargs="+", choices=["mini", *SIZES], help="bases to measure; by the device if not given"
     )
@@ -66,7 +66,10 @@ def main() -> None:
     if options.memory_only:
         print(json.dumps(_memory(options.scope)))
         return
-    rows = list(_measure(options))
+    rows = []
+    for row in _measure(options):
+        rows.append(row)
+        tqdm.write(f"{row['base']}, {row['kind']}: {row['ratio']:.3f}", file=sys.stderr)
     weighed = _in_a_process_of_its_own(options)
     print(json.dumps({"rows": rows, "memory": weighed}) if options.json else _tables(rows, weighed))
 
@@ -78,10 +81,11 @@ def _measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     names = options.bases or ["mini", "random 100 M", *(["random 1 B"] if options.device.startswith("cuda") else [])]
     with EditMemory(None, encoder) as memory:
         memory.add_many(({"prompt": stored, "target": "Marlow"} for stored, _ in facts), progress=True)
+        asked = _in_scope(Router(memory, classifier), [question for _, question in facts], options.repeat)
         for name in names:
             base = _base(name, options.device)
             model = wrap(base, tokenizer, memory=memory, scope=classifier)
-            bench = _Bench(name, model, tokenizer, options.repeat, [asked for _, asked in facts])
+            bench = _Bench(name, model, tokenizer, options.repeat, asked)
             yield bench.out_of_scope()
             yield bench.in_scope()
             if name == "mini" or options.device != "cpu":
@@ -99,6 +103,21 @@ def _base(name: str, device: str) -> Any:
     return LlamaForCausalLM(config).to(device, dtype).eval()
 
 
+def _in_scope(router: Router, questions: Sequence[str], repeat: int) -> list[str]:
+    """As many questions that mean an edit as the calls need: one each, and half a batch for each batch."""
+    wanted = max(repeat, _batches(repeat) * BATCH // 2)
+    found: list[str] = []
+    for start in range(0, len(questions), BATCH):
+        if len(found) >= wanted:
+            return found
+        found += [route.query for route in router.route(questions[start : start + BATCH]) if route.in_scope]
+    raise SystemExit(f"expected {wanted} questions in scope of the edits, found {len(found)}: give more --edits")
+
+
+def _batches(repeat: int) -> int:
+    return max(3, repeat // 3)
+
+
 class _Bench:
     """Times one wrapped model against its base, call by call in turns."""
 
@@ -106,10 +125,7 @@ class _Bench:
         self, name: str, model: EditedModel, tokenizer: PreTrainedTokenizerBase, repeat: int, asked: Sequence[str]
     ) -> None:
         self.name, self.model, self.tokenizer, self.repeat = name, model, tokenizer, repeat
-        self.everyday = everyday_queries()
-        routes = model.router.route(asked[: 4 * BATCH * repeat])
-        self.asked = [route.query for route in routes if route.in_scope]
-        self._forget()
+        self.everyday, self.asked = everyday_queries(), asked
 
     def out_of_scope(self) -> dict[str, Any]:
         """One row that no edit means; a new query each time."""
@@ -117,41 +133,46 @@ class _Bench:
 
     def in_scope(self) -> dict[str, Any]:
         """One row that an edit means, asked in other words; the edit was answered before."""
-        queries = self.asked[: self.repeat]
-        for query in queries:
-            self._generate(self.model, [query], 1)
-        return self._row("in scope", [[query] for query in queries])
+        return self._row("in scope", [[query] for query in self.asked[: self.repeat]])
 
     def mixed(self, level: Isolation) -> dict[str, Any]:
         """Sixteen rows, every second of which is in scope."""
         half = BATCH // 2
         self.model.isolation = level
         batches = []
-        for number in range(max(3, self.repeat // 3)):
+        for number in range(_batches(self.repeat)):
             near = self.asked[number * half : (number + 1) * half]
             far = [self.everyday[(number * half + place) % len(self.everyday)] for place in range(half)]
             batches.append([query for pair in zip(near, far, strict=True) for query in pair])
-            self._generate(self.model, batches[-1], 1)
         return self._row(f"mixed, {level}", batches)
 
     def _row(self, kind: str, batches: Sequence[list[str]]) -> dict[str, Any]:
         alone, beside, routing = [], [], []
-        for queries in tqdm(batches, desc=f"{self.name}, {kind}", leave=False):
-            self._generate(self.model.base, queries, 2)
-            alone.append(self._generate(self.model.base, queries, NEW_TOKENS))
-            self._forget()
-            beside.append(self._generate(self.model, queries, NEW_TOKENS))
-            routing.append(sum(route.seconds for route in self.model.last_routes))
-        once, total, routed = median(alone), median(beside), median(routing)
+        for number, queries in enumerate(tqdm(batches, desc=f"{self.name}, {kind}", leave=False)):
+            self._generate(self.model, queries, 2)  # the prefixes of its edits are warm from here on
+
+            def once(queries: list[str] = queries) -> None:
+                alone.append(self._generate(self.model.base, queries, NEW_TOKENS))
+
+            def edited(queries: list[str] = queries) -> None:
+                self._forget()
+                beside.append(self._generate(self.model, queries, NEW_TOKENS))
+                routing.append(sum(route.seconds for route in self.model.last_routes))
+
+            # Each goes first in every second pair: a machine that speeds up or slows down favours neither.
+            for call in (once, edited) if number % 2 else (edited, once):
+                call()
+        pairs = list(zip(alone, beside, routing, strict=True))
         return {
             "base": self.name,
             "kind": kind,
             "rows": len(batches[0]),
-            "base_ms": 1e3 * once,
-            "edited_ms": 1e3 * total,
-            "routing_ms": 1e3 * routed,
-            "ratio": total / once,
-            "ratio_without_routing": (total - routed) / once,
+            "pairs": len(pairs),
+            "base_ms": 1e3 * median(alone),
+            "edited_ms": 1e3 * median(beside),
+            "routing_ms": 1e3 * median(routing),
+            "ratio": median(total / base for base, total, _ in pairs),
+            "ratio_without_routing": median((total - routed) / base for base, total, routed in pairs),
             "wanted": WANTED.get((self.name, kind)),
         }
 
@@ -164,8 +185,7 @@ class _Bench:
 
     def _forget(self) -> None:
         """Make the router decide anew; what was read of an edit stays warm."""
-        router = self.model.router
-        self.model.router = type(router)(router.memory, router.classifier, k=router.k, floor=router.floor)
+        self.model.router = Router(self.model.edits, self.model.router.classifier)
 
 
 @contextmanager
@@ -191,33 +211,36 @@ def _in_a_process_of_its_own(options: argparse.Namespace) -> dict[str, float]:
 
 
 def _memory(scope: Path | None) -> dict[str, float]:
-    """Megabytes resident after each step, on the random 100 M base."""
+    """Megabytes that each step adds, on the random 100 M base; and what wrapping takes at its highest."""
     tokenizer = AutoTokenizer.from_pretrained(shipped("mini"))
     SentenceEncoder.from_pretrained().encode(["libraries load their parts when they are first used"])
-    before = _resident()
+    sizes = [_status("VmRSS")]
     base = _base("random 100 M", "cpu")
-    with_base = _resident()
+    sizes.append(_status("VmRSS"))
     encoder = SentenceEncoder.from_pretrained()
-    with_encoder = _resident()
+    sizes.append(_status("VmRSS"))
+    # From here on the process's high-water mark is that of wrapping.
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     classifier = ScopeClassifier.from_pretrained(scope)
-    with_classifier = _resident()
+    sizes.append(_status("VmRSS"))
     _ = wrap(base, tokenizer, memory=EditMemory(None, encoder), scope=classifier)
-    wrapped = _resident()
-    parts = {
-        "base_mb": with_base - before,
-        "encoder_mb": with_encoder - with_base,
-        "classifier_mb": with_classifier - with_encoder,
-        "wrapping_mb": wrapped - with_classifier,
+    sizes.append(_status("VmRSS"))
+    names = ("base_mb", "encoder_mb", "classifier_mb", "wrapping_mb")
+    parts = {name: after - before for name, before, after in zip(names, sizes, sizes[1:], strict=False)}
+    parts["peak_mb"] = _status("VmHWM") - sizes[2]
+    beside = parts["base_mb"] + parts["encoder_mb"]
+    shares = {
+        "share": parts["wrapping_mb"] / beside,
+        "share_with_classifier": (parts["wrapping_mb"] + parts["classifier_mb"]) / beside,
+        "share_at_peak": parts["peak_mb"] / beside,
     }
-    share = parts["wrapping_mb"] / (parts["base_mb"] + parts["encoder_mb"])
-    with_scope = (parts["wrapping_mb"] + parts["classifier_mb"]) / (parts["base_mb"] + parts["encoder_mb"])
-    return {**parts, "share": share, "share_with_classifier": with_scope, "wanted": WANTED_MEMORY}
+    return {**parts, **shares, "wanted": WANTED_MEMORY}
 
 
-def _resident() -> float:
-    """Megabytes of this process that are in RAM (Linux)."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * 4096 / 1e6
+def _status(name: str) -> float:
+    """Megabytes of this process (Linux): what is resident (VmRSS), or was at most (VmHWM)."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1e3
 
 
 def _tables(rows: Sequence[dict[str, Any]], weighed: dict[str, float]) -> str:
@@ -232,11 +255,14 @@ def _tables(rows: Sequence[dict[str, Any]], weighed: dict[str, float]) -> str:
         lines.append(f"| {row['base']} | {row['kind']} | {row['rows']} | {figures} | {ratios} | {wanted} |")
     lines += [
         "",
-        "| base | encoder | scope classifier | wrapping | of base and encoder | wanted |",
-        "|---|---|---|---|---|---|",
+        "| base | encoder | scope classifier | wrapping | at its highest | wrapping, of base and encoder "
+        "| with the classifier | wanted |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    sizes = " | ".join(f"{weighed[f'{part}_mb']:.0f} MB" for part in ("base", "encoder", "classifier", "wrapping"))
-    lines.append(f"| {sizes} | {weighed['share']:.1%} | {weighed['wanted']:.0%} |")
+    parts = ("base", "encoder", "classifier", "wrapping", "peak")
+    sizes = " | ".join(f"{weighed[f'{part}_mb']:.0f} MB" for part in parts)
+    shares = " | ".join(f"{weighed[name]:.1%}" for name in ("share", "share_with_classifier"))
+    lines.append(f"| {sizes} | {shares} | {weighed['wanted']:.0%} |")
     return "\n".join(lines)
 
 

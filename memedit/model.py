@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from memedit.editors.base import Editor
-from memedit.edits import DEFAULT_NAMESPACE
-from memedit.errors import UnsupportedModelError
+from memedit.editors.base import Editor, StoringEditor
+from memedit.edits import DEFAULT_NAMESPACE, EditKind
+from memedit.errors import CheckpointError, UnsupportedModelError
 from memedit.generation import Isolation, Request, answered, route_rows
 from memedit.memory import EditMemory
 from memedit.queries import Query
@@ -42,7 +42,8 @@ class EditedModel(nn.Module):
         tokenizer: Its tokenizer; None if every call brings `queries`.
         memory: The edits.
         router: Decides for each query which edit is meant, if any.
-        editor: Answers the rows that are in scope.
+        editor: Answers the rows that are in scope. An `EditorChoice`, as `wrap` makes it, lets each edit
+            name its own; any other answers all edits, whatever they name.
         isolation: What a batch with rows of both kinds promises to the out-of-scope ones. `exact`:
             the base runs the caller's batch verbatim, so that their tokens and the RNG state
             afterwards equal the base's. `split`: they run as a smaller batch; equal up to rounding.
@@ -116,6 +117,28 @@ class EditedModel(nn.Module):
         """
         return self._last_routes.get()
 
+    def fit_edits(self, *, progress: bool = False) -> Any:
+        """Learn all stored edits that their editor keeps in activations and has not learned yet, in one go.
+
+        Not needed for right answers: an edit that is not learned is learned when it is first meant.
+
+        Args:
+            progress: Whether to show a progress bar.
+
+        Returns:
+            What the editors have to tell of it, by their names (see `EditorChoice.fit`); nothing where
+            edits are only read.
+
+        Raises:
+            UnsupportedCallError: An edit names an unknown editor.
+        """
+        if isinstance(self.editor, StoringEditor):
+            # Refusals are written, not learned.
+            missing = self.editor.missing([edit for edit in self.edits if edit.kind is not EditKind.ERASE])
+            if missing:
+                return self.editor.fit(missing, progress=progress)
+        return {}
+
     def unwrap(self) -> Any:
         """Take the editor's hooks out of the base and return it."""
         self.editor.detach()
@@ -149,7 +172,13 @@ class EditedModel(nn.Module):
             MemoryFileError: The memory file cannot be used.
         """
         parts = load(name, **options)
-        return cls(parts.base, parts.tokenizer, parts.memory, parts.router, parts.editor, **parts.settings)
+        try:
+            return cls(parts.base, parts.tokenizer, parts.memory, parts.router, parts.editor, **parts.settings)
+        except (TypeError, ValueError) as error:
+            parts.editor.detach()
+            if parts.memory is not options.get("memory"):
+                parts.memory.close()
+            raise CheckpointError(f"{name} has settings this memedit does not know: {error}") from error
 
     def push_to_hub(self, repo_id: str, **options: Any) -> str:
         """Save into a repository of the hub; removed edits are not published unless `history=True`.

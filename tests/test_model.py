@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from memedit import EditedModel, EditMemory, Router, ScopeClassifier, wrap
+from memedit.editors.choice import EditorChoice
 from memedit.errors import UnsupportedCallError, UnsupportedModelError
 from memedit.model import Isolation
 from tests.hooks import hooks_of_memedit
@@ -190,6 +191,33 @@ def test_everything_else_is_the_bases(edited: EditedModel, mini: PreTrainedModel
     assert sum(p.numel() for p in edited.parameters()) == sum(p.numel() for p in mini.parameters())
     with pytest.raises(AttributeError):
         _ = edited.no_such_thing
+
+
+def test_an_edit_may_name_its_editor(
+    edited: EditedModel, mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Edits of two editors live in one memory and one batch; an unknown name is refused when its edit is meant."""
+    edited.edits.add(*EDIT)
+    question = "Who is the head of Acme?"
+    other = edited.edits.add(question, "Dana Reyes", editor="base")
+    both, _ = run(edited, encode(mini_tokenizer, [question, OUT_OF_SCOPE[0], IN_SCOPE]), {"do_sample": False})
+    texts = mini_tokenizer.batch_decode(both, skip_special_tokens=True)
+    assert texts[2].endswith("Lyon")
+    assert isinstance(edited.editor, EditorChoice)
+    assert list(edited.editor.made) == ["counterfactual", "base"]
+    alone = wrap(mini, mini_tokenizer, memory=edited.edits, scope=edited.router.classifier, editor="base")
+    inputs = encode(mini_tokenizer, [question])
+    assert torch.equal(run(edited, inputs, {})[0], run(alone, inputs, {})[0])
+    edited.edits.update(other.id, editor="wizard")
+    with pytest.raises(UnsupportedCallError, match=r"'wizard'.*counterfactual, base"):
+        edited.generate(**inputs)
+    edited.generate(**encode(mini_tokenizer, [IN_SCOPE]), max_new_tokens=1)
+
+
+def test_edits_that_are_read_need_no_fitting(edited: EditedModel) -> None:
+    """Where no editor stores anything, there is nothing to fit."""
+    edited.edits.add(*EDIT)
+    assert edited.fit_edits() == {}
 
 
 def test_unwrap_takes_every_hook_out(edited: EditedModel, mini: PreTrainedModel) -> None:

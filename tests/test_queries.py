@@ -68,6 +68,14 @@ def test_padding_is_no_part_of_the_query() -> None:
         assert found == ["Hi", "Who founded Microsoft?"]
 
 
+def test_a_template_that_refuses_plain_chats_is_no_obstacle() -> None:
+    """A template that raises leaves the prompt as it stands: the base would not even look at the template."""
+    tokenizer = AutoTokenizer.from_pretrained(shipped("mini"))
+    tokenizer.chat_template = "{{ raise_exception('expected tools') }}"
+    assert chat_markers(tokenizer) is None
+    assert ask(tokenizer, "Who runs Acme?") == "Who runs Acme?"
+
+
 def test_a_tokenizer_without_a_template_has_no_markers() -> None:
     """Base models without a chat template are routed by the whole prompt."""
     tokenizer = AutoTokenizer.from_pretrained(shipped("mini"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -37,6 +37,25 @@ class Rows:
     def __len__(self) -> int:
         """The number of rows."""
         return len(self.edits)
+
+    @property
+    def inputs(self) -> dict[str, Tensor]:
+        """What the base's `generate` is given to read: ids or embeddings or both, and the mask."""
+        given = {"input_ids": self.input_ids if self.input_ids.shape[1] else None, "inputs_embeds": self.inputs_embeds}
+        read = {name: value for name, value in given.items() if value is not None}
+        return read | {"attention_mask": self.attention_mask}
+
+    def chosen(self, numbers: Sequence[int]) -> Rows:
+        """Some of the rows, by their numbers, in that order."""
+        index = list(numbers)
+        return Rows(
+            self.input_ids[index],
+            self.attention_mask[index],
+            tuple(self.queries[number] for number in index),
+            tuple(self.edits[number] for number in index),
+            None if self.inputs_embeds is None else self.inputs_embeds[index],
+            None if self.decoder_ids is None else self.decoder_ids[index],
+        )
 
     @property
     def begin(self) -> Tensor:
@@ -103,4 +122,29 @@ class FusingEditor(Editor, Protocol):
         Returns:
             Sequences as `answer` returns them. Rows without an edit are the base's own, up to rounding.
         """
+        ...
+
+
+@runtime_checkable
+class StoringEditor(Editor, Protocol):
+    """An editor that keeps what it learned of each edit, and can do so for many edits at once."""
+
+    def missing(self, edits: Sequence[Edit]) -> list[Edit]:
+        """Those of the edits that are not learned in their present state, each once."""
+        ...
+
+    def fit(self, edits: Sequence[Edit], *, progress: bool = False) -> Any:
+        """Learn edits, anew if they are learned.
+
+        Args:
+            edits: Any number of them.
+            progress: Whether to show a progress bar.
+
+        Returns:
+            What the method has to tell of it.
+        """
+        ...
+
+    def prune(self, live_ids: Collection[str]) -> object:
+        """Forget all edits but those with these ids."""
         ...

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
+import torch
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from memedit.errors import UnsupportedCallError
@@ -15,8 +18,11 @@ logger = logging.getLogger(__name__)
 
 
 def setting(base: Any, options: Mapping[str, Any], name: str) -> Any:
-    """The value of one generation setting: keyword first, then the config given, then the base's."""
-    if options.get(name) is not None:
+    """The value of one generation setting: keyword first, then the config given, then the base's.
+
+    None as a keyword takes a setting back; in a config it leaves it to the base.
+    """
+    if name in options:
         return options[name]
     config = options.get("generation_config")
     if config is not None and getattr(config, name, None) is not None:
@@ -41,6 +47,11 @@ def with_settings(options: Mapping[str, Any], **values: Any) -> dict[str, Any]:
     return changed | {"generation_config": config}
 
 
+def beams_of(base: Any, options: Mapping[str, Any]) -> int:
+    """How many beams are searched; 1 for none."""
+    return int(setting(base, options, "num_beams") or 1)
+
+
 def returns_of(base: Any, options: Mapping[str, Any]) -> int:
     """How many sequences are returned for each row."""
     return int(setting(base, options, "num_return_sequences") or 1)
@@ -48,12 +59,46 @@ def returns_of(base: Any, options: Mapping[str, Any]) -> int:
 
 def expansion_of(base: Any, options: Mapping[str, Any]) -> int:
     """How many rows decoding makes of each row: beams, or returned samples."""
-    return max(int(setting(base, options, "num_beams") or 1), returns_of(base, options))
+    return max(beams_of(base, options), returns_of(base, options))
 
 
 def batches_of(base: Any, options: Mapping[str, Any]) -> int:
     """How many batch ids a `prefix_allowed_tokens_fn` counts for each row: its returned samples, but not its beams."""
-    return 1 if int(setting(base, options, "num_beams") or 1) > 1 else returns_of(base, options)
+    return 1 if beams_of(base, options) > 1 else returns_of(base, options)
+
+
+def options_of_rows(base: Any, options: Mapping[str, Any], count: int, rows: Sequence[int]) -> dict[str, Any]:
+    """`options` for some rows of a request: values that the caller gave for each row are those of these rows.
+
+    Args:
+        base: The base model.
+        options: For all rows.
+        count: How many rows these are.
+        rows: Numbers of the rows that are wanted.
+    """
+    if len(rows) == count:
+        return dict(options)
+    chosen = {name: _of_rows(base, name, value, count, rows) for name, value in options.items()}
+    allowed = chosen.get("prefix_allowed_tokens_fn")
+    if allowed is not None:
+        each = batches_of(base, options)
+
+        def allowed_by_row(batch_id: int, ids: Tensor) -> Any:
+            return allowed(rows[batch_id // each] * each + batch_id % each, ids)
+
+        chosen["prefix_allowed_tokens_fn"] = allowed_by_row
+    return chosen
+
+
+def _of_rows(base: Any, name: str, value: Any, count: int, rows: Sequence[int]) -> Any:
+    if name == "decoder_start_token_id":
+        is_per_row = isinstance(value, list | Tensor) and torch.as_tensor(value).ndim > 0
+        return [int(value[row]) for row in rows] if is_per_row else value
+    # Settings may be tensors too (several end tokens): those are no rows.
+    is_setting = hasattr(base.generation_config, name)
+    if isinstance(value, Tensor) and not is_setting and value.ndim and len(value) == count:
+        return value[list(rows)]
+    return value
 
 
 def new_token_limit(base: Any, prompt_length: int, options: Mapping[str, Any]) -> int:
@@ -62,13 +107,10 @@ def new_token_limit(base: Any, prompt_length: int, options: Mapping[str, Any]) -
     `max_new_tokens` wins over `max_length`, as in transformers, whose default of twenty new
     tokens applies where neither is set.
     """
-    config = options.get("generation_config")
-    for source in (options, getattr(config, "__dict__", {}), base.generation_config.__dict__):
-        if source.get("max_new_tokens") is not None:
-            return int(source["max_new_tokens"])
-        if source.get("max_length") is not None:
-            return max(0, int(source["max_length"]) - prompt_length)
-    return 20
+    if (new := setting(base, options, "max_new_tokens")) is not None:
+        return int(new)
+    whole = setting(base, options, "max_length")
+    return 20 if whole is None else max(0, int(whole) - prompt_length)
 
 
 def has_room(base: Any, options: Mapping[str, Any], own_length: int, read_length: int) -> bool:
@@ -100,9 +142,12 @@ def with_room(base: Any, options: Mapping[str, Any], own_length: int, read_lengt
     return with_settings(options, max_new_tokens=room, max_length=None)
 
 
-def pad_id_of(base: Any, tokenizer: PreTrainedTokenizerBase | None) -> int:
-    """The id that fills the right end of shorter rows."""
-    candidates = [base.generation_config.pad_token_id, getattr(tokenizer, "pad_token_id", None)]
-    eos = base.generation_config.eos_token_id
-    candidates.append(eos[0] if isinstance(eos, list) else eos)
-    return next((int(c) for c in candidates if c is not None), 0)
+def pad_id_of(
+    base: Any, tokenizer: PreTrainedTokenizerBase | None, options: Mapping[str, Any] = MappingProxyType({})
+) -> int:
+    """The id that fills the right end of shorter rows: as the base does it with these options."""
+    pad = setting(base, options, "pad_token_id")
+    ends = setting(base, options, "eos_token_id")
+    first_end = None if ends is None else torch.as_tensor(ends).reshape(-1)[0]
+    candidates = (pad, first_end, getattr(tokenizer, "pad_token_id", None))
+    return next((int(candidate) for candidate in candidates if candidate is not None), 0)

@@ -14,6 +14,16 @@ def pad_right(rows: Sequence[Tensor], pad_id: int) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=pad_id)
 
 
+def by_row(sequences: Tensor, rows: Sequence[int]) -> dict[int, list[Tensor]]:
+    """The sequences of each row: of one that returns several, they stand next to each other.
+
+    Args:
+        sequences: Shape (len(rows) * returns, length).
+        rows: The numbers under which the rows are to be found, in their order.
+    """
+    return {row: list(part) for row, part in zip(rows, sequences.chunk(len(rows)), strict=True)}
+
+
 def pad_left(rows: Sequence[Tensor], pad_id: int) -> tuple[Tensor, Tensor]:
     """Stack 1-d id tensors, padded on the left; returns ids and mask, both (n, longest), int64."""
     width = max(len(row) for row in rows)

@@ -42,7 +42,7 @@ def written(
         sequences.append(torch.cat([begin, new]))
         if options.get("streamer") is not None:
             _stream(options["streamer"], begin, new)
-    return pad_right(sequences, pad_id_of(base, tokenizer))
+    return pad_right(sequences, pad_id_of(base, tokenizer, options))
 
 
 def _stream(streamer: Any, begin: Tensor, new: Tensor) -> None:

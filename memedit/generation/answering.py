@@ -19,8 +19,8 @@ from transformers.utils import ModelOutput
 
 from memedit.editors.base import Editor, FusingEditor, Rows
 from memedit.editors.literal import LiteralEditor
-from memedit.editors.options import pad_id_of, setting
-from memedit.editors.sequences import pad_right
+from memedit.editors.options import beams_of, pad_id_of
+from memedit.editors.sequences import by_row, pad_right
 from memedit.edits import Edit, EditKind
 from memedit.errors import UnsupportedCallError
 from memedit.generation.request import Request
@@ -69,7 +69,7 @@ def answered(
         )
     answers: dict[int, list[Tensor]] = {}
     # What edits draw is not to be missing from the base's random numbers.
-    with torch.random.fork_rng(_cuda_devices(request.base) if plan.others else [], enabled=bool(plan.others)):
+    with torch.random.fork_rng(_cuda_devices(request) if plan.others else [], enabled=bool(plan.others)):
         if plan.erased:
             if tokenizer is None:
                 raise UnsupportedCallError("an edit of kind erase needs a tokenizer to write its refusal")
@@ -80,12 +80,11 @@ def answered(
         answers |= _fused(editor, request, routes, plan.fused)
     if plan.others:
         answers |= _by_the_base(request, plan.others, whole=isolation == "exact")
-    pad_id = pad_id_of(request.base, tokenizer)
+    pad_id = pad_id_of(request.base, tokenizer, request.given)
     merged = pad_right([sequence for row in sorted(answers) for sequence in answers[row]], pad_id)
     if not request.wants_object:
         return merged
-    beams = int(setting(request.base, request.given, "num_beams") or 1)
-    return _OUTPUTS[request.has_encoder, beams > 1](sequences=merged)
+    return _OUTPUTS[request.has_encoder, beams_of(request.base, request.given) > 1](sequences=merged)
 
 
 @dataclass(frozen=True)
@@ -130,37 +129,33 @@ def _edited(editor: Editor, request: Request, routes: Sequence[Route], rows: lis
         None if embeds is None else embeds[rows],
         None if decoder_ids is None else decoder_ids[rows],
     )
-    return _by_row(editor.answer(batch, request.options_of(rows)), rows)
+    return by_row(editor.answer(batch, request.options_of(rows)), rows)
 
 
 def _fused(editor: FusingEditor, request: Request, routes: Sequence[Route], rows: list[int]) -> dict[int, list[Tensor]]:
-    if request.ids is None:
-        raise ValueError("expected input_ids for a pass with rows of both kinds")
+    assert request.ids is not None, "embeddings do not share a pass"
     edits = [routes[row].edit for row in rows]
     output = editor.answer_fused(request.ids[rows], request.mask[rows], edits, request.options_of(rows))
-    return _by_row(output, rows)
+    return by_row(output, rows)
 
 
 def _by_the_base(request: Request, rows: list[int], *, whole: bool) -> dict[int, list[Tensor]]:
     # A cache of the caller's cannot be cut into rows, and is to hold the whole batch afterwards.
     if whole or "past_key_values" in request.given or "encoder_outputs" in request.given:
         output = request.verbatim()
-        parts = _by_row(output.sequences if isinstance(output, ModelOutput) else output, list(range(request.count)))
+        parts = by_row(output.sequences if isinstance(output, ModelOutput) else output, list(range(request.count)))
         return {row: parts[row] for row in rows}
     given = {"input_ids": request.ids, "inputs_embeds": request.embeds, "attention_mask": request.mask}
     inputs = {name: value[rows] for name, value in given.items() if value is not None}
-    return _by_row(request.base.generate(**inputs, **request.options_of(rows)), rows)
+    return by_row(request.base.generate(**inputs, **request.options_of(rows)), rows)
 
 
-def _by_row(sequences: Tensor, rows: list[int]) -> dict[int, list[Tensor]]:
-    return {row: list(part) for row, part in zip(rows, sequences.chunk(len(rows)), strict=True)}
-
-
-def _cuda_devices(base: Any) -> list[torch.device]:
-    return sorted({p.device for p in base.parameters() if p.device.type == "cuda"}, key=str)
+def _cuda_devices(request: Request) -> list[torch.device]:
+    # Of a base that is offloaded altogether only the prompt is on a device; there tokens are drawn.
+    devices = {request.mask.device, *(parameter.device for parameter in request.base.parameters())}
+    return sorted((device for device in devices if device.type == "cuda"), key=str)
 
 
 def _edit(route: Route) -> Edit:
-    if route.edit is None:
-        raise ValueError(f"expected a route in scope of an edit, got {route.reason!r}")
+    assert route.edit is not None, "only routes in scope are answered by an edit"
     return route.edit

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from memedit.editors.options import batches_of, setting, with_settings
+from memedit.editors.options import options_of_rows, setting, with_settings
 from memedit.errors import UnsupportedCallError
 
 _INPUTS = ("input_ids", "inputs_embeds", "attention_mask", "encoder_outputs", "past_key_values", "position_ids")
@@ -38,14 +38,15 @@ class Request:
 
     @cached_property
     def given(self) -> dict[str, Any]:
-        """All arguments by their names, without those that are None."""
-        names = list(inspect.signature(self.base.generate).parameters)
-        named = {name: value for name, value in zip(names, self.call, strict=False) if value is not None}
-        named |= {name: value for name, value in self.kwargs.items() if value is not None}
-        if "inputs" in named:
+        """All arguments by their names; without those that are None, unless that takes a setting of the base's back."""
+        names = list(inspect.signature(self.base.generate).parameters) if self.call else []
+        named = dict(zip(names, self.call, strict=False)) | self.kwargs
+        settings = self.base.generation_config
+        given = {name: value for name, value in named.items() if value is not None or hasattr(settings, name)}
+        if "inputs" in given:
             # The base's own name for them; it refuses calls that give both.
-            named["input_ids"] = named.pop("inputs")
-        return named
+            given["input_ids"] = given.pop("inputs")
+        return given
 
     @property
     def has_encoder(self) -> bool:
@@ -77,9 +78,8 @@ class Request:
         read = self.ids if self.embeds is None else self.embeds[..., 0]
         if read is None:
             raise UnsupportedCallError("expected input_ids or inputs_embeds, got neither")
-        settings = self.base.generation_config
-        pad, end = settings.pad_token_id, settings.eos_token_id
-        ambiguous = pad is None or pad == end or (isinstance(end, list) and pad in end)
+        pad, ends = (setting(self.base, self.given, name) for name in ("pad_token_id", "eos_token_id"))
+        ambiguous = pad is None or (ends is not None and bool((torch.as_tensor(ends) == pad).any()))
         # An encoder-decoder model reads its padding, if nobody tells it not to.
         if ambiguous or self.embeds is not None or self.has_encoder:
             return torch.ones(read.shape, dtype=torch.int64, device=read.device)
@@ -113,28 +113,7 @@ class Request:
 
     def options_of(self, rows: Sequence[int]) -> dict[str, Any]:
         """`options` for some rows: values that the caller gave for each row are those of these rows."""
-        if len(rows) == self.count:
-            return self.options
-        chosen = {name: self._of_rows(name, value, rows) for name, value in self.options.items()}
-        allowed = chosen.get("prefix_allowed_tokens_fn")
-        if allowed is not None:
-            each = batches_of(self.base, self.options)
-
-            def allowed_by_row(batch_id: int, ids: Tensor) -> Any:
-                return allowed(rows[batch_id // each] * each + batch_id % each, ids)
-
-            chosen["prefix_allowed_tokens_fn"] = allowed_by_row
-        return chosen
-
-    def _of_rows(self, name: str, value: Any, rows: Sequence[int]) -> Any:
-        if name == "decoder_start_token_id":
-            is_per_row = isinstance(value, list | Tensor) and torch.as_tensor(value).ndim > 0
-            return [int(value[row]) for row in rows] if is_per_row else value
-        # Settings may be tensors too (several end tokens): those are no rows.
-        is_setting = hasattr(self.base.generation_config, name)
-        if isinstance(value, Tensor) and not is_setting and value.ndim and len(value) == self.count:
-            return value[list(rows)]
-        return value
+        return options_of_rows(self.base, self.options, self.count, rows)
 
     def refuse_what_cannot_be_edited(self) -> None:
         """Refuse calls that have no right answer for a row in scope of an edit.

@@ -73,11 +73,6 @@ class Call:
         length = {} if _says_length(options) else {"max_new_tokens": NEW}
         return args, {**inputs, **length, **options}
 
-    def samples(self, run: Run) -> bool:
-        """Whether random numbers are drawn."""
-        options = self.arguments(run, [[5]])[1]
-        return bool(options.get("do_sample") or getattr(options.get("generation_config"), "do_sample", False))
-
 
 def _says_length(options: dict[str, Any]) -> bool:
     config = options.get("generation_config")

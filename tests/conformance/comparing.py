@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -35,17 +37,52 @@ class Outcome:
         return getattr(self.value, "sequences", self.value)
 
 
-def outcome(model: Any, call: Call, family: str, rows: Rows, seed: int = 3) -> Outcome:
-    """Run one call on one model, from a fixed seed."""
+def outcome(model: Any, call: Call, family: str, rows: Rows, only: Sequence[int] | None = None) -> Outcome:
+    """Run one call on one model, from a fixed seed.
+
+    Args:
+        model: A base, or a wrapped model.
+        call: How it is asked.
+        family: The model's family.
+        rows: The prompts.
+        only: Rows that make up the batch, padded as they are among all of them; None for all.
+    """
     run = Run(family)
     args, kwargs = call.arguments(run, rows)
-    torch.manual_seed(seed)
+    if only is not None:
+        # Only prompts are tensors.
+        args = tuple(_rows_of(value, only) for value in args)
+        kwargs = {name: _rows_of(value, only) for name, value in kwargs.items()}
+    torch.manual_seed(3)
     value, error = None, None
     try:
         value = model.generate(*args, **kwargs)
     except Exception as raised:  # whatever the base raises, the wrapped model is to raise
         error = raised
     return Outcome(value, error, run.seen, torch.get_rng_state())
+
+
+def _rows_of(value: Any, rows: Sequence[int]) -> Any:
+    return value[list(rows)] if isinstance(value, torch.Tensor) else value
+
+
+@contextmanager
+def counted(base: Any) -> Iterator[list[int]]:
+    """Lists the number of rows of each pass that the base makes while the block runs."""
+    passes: list[int] = []
+    generate = base.generate
+
+    @functools.wraps(generate)
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        output = generate(*args, **kwargs)
+        passes.append(len(getattr(output, "sequences", output)))
+        return output
+
+    base.generate = counting
+    try:
+        yield passes
+    finally:
+        del base.generate
 
 
 def assert_same(given: Outcome, expected: Outcome) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,8 @@ from memedit import EditedModel
 from tests.conformance.families import EDIT, LONGER_EDIT, beside
 
 Wrapped = Callable[[str, bool], EditedModel]
+WHOLE = os.environ.get("MEMEDIT_CONFORMANCE") == "whole"
+"""Whether every call meets every family (`make conformance`); else the families take turns."""
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from memedit.errors import UnsupportedCallError
 from memedit.model import Isolation
 from tests.conformance.calls import CALLS, Call, Run
-from tests.conformance.comparing import Outcome, assert_same, outcome
-from tests.conformance.conftest import Wrapped
+from tests.conformance.comparing import Outcome, assert_same, counted, outcome
+from tests.conformance.conftest import WHOLE, Wrapped
 from tests.conformance.families import DECODERS, FAMILIES, base_of
 from tests.conformance.inputs import PROMPTS, Rows, in_scope
 
@@ -24,22 +24,30 @@ BATCHES = [name for name in ANSWERED if CALLS[name].form not in ("one row", "emb
 MIXTURE = (False, True, False, True, False)
 
 
-def _rotated() -> list[tuple[str, str]]:
-    """Each call with one family, the families in turn."""
+def _asked() -> list[tuple[str, str]]:
+    """Each call with each family; for an ordinary run, each with one family, the families in turn."""
     pairs = []
     for number, name in enumerate(ANSWERED):
         able = [family for family in FAMILIES if family not in CALLS[name].without]
-        pairs.append((able[number % len(able)], name))
+        pairs += [(family, name) for family in (able if WHOLE else [able[number % len(able)]])]
     return pairs
 
 
-def _check(wrapped: Wrapped, level: str, family: str, call: Call, rows: Rows, scopes: Sequence[bool]) -> None:
-    """Run a call with the rows at a level, and hold the outcome against the level's promise."""
-    asked = [in_scope(row) if scope else list(row) for row, scope in zip(rows, scopes, strict=True)]
-    expected = outcome(base_of(family), call, family, asked)
+def _check(wrapped: Wrapped, level: str, family: str, call: Call, expected: Outcome, rows: Rows) -> None:
+    """Run a call with the rows at a level, and hold the outcome against the level's promise.
+
+    Args:
+        wrapped: Gives the family's model.
+        level: The isolation.
+        family: The model's family.
+        call: How it is asked.
+        expected: What the base made of the call.
+        rows: The prompts.
+    """
     model = wrapped(family, True)
     model.isolation = level
-    found = outcome(model, call, family, asked)
+    with counted(model.base) as passes:
+        found = outcome(model, call, family, rows)
     scopes = [route.in_scope for route in model.last_routes]
     if not any(scopes):
         assert_same(found, expected)
@@ -47,27 +55,43 @@ def _check(wrapped: Wrapped, level: str, family: str, call: Call, rows: Rows, sc
     if isinstance(found.error, UnsupportedCallError) and call.internals:
         return
     assert found.error is None, repr(found.error)
-    args, inputs = call.arguments(Run(family), asked)
+    args, inputs = call.arguments(Run(family), rows)
     prompts = inputs.get("input_ids", inputs.get("inputs", args[0] if args else None))
     if family in DECODERS:
         _check_prompts(found, prompts, len(scopes))
         _check_callbacks(found, prompts)
     assert found.sequences.dtype == expected.sequences.dtype
-    assert type(found.value) is type(expected.value) or call.internals
-    if level == "exact" and not all(scopes):
-        assert torch.equal(found.random_state, expected.random_state), "other random numbers were drawn"
-    if level == "exact" or not call.samples(Run(family)):
-        _check_others(found, expected, scopes, _pad_of(inputs, family))
-
-
-def _check_others(found: Outcome, expected: Outcome, scopes: Sequence[bool], pad: int) -> None:
-    """Rows out of scope hold the base's tokens, and nothing but padding after them."""
-    returns = len(expected.sequences) // len(scopes)
     assert len(found.sequences) == len(expected.sequences)
-    for number, (given_ids, own_ids) in enumerate(zip(found.sequences, expected.sequences, strict=True)):
-        if not scopes[number // returns]:
+    assert type(found.value) is type(expected.value) or call.internals
+    others = [row for row, scope in enumerate(scopes) if not scope]
+    if not others:
+        return
+    pad = _pad_of(inputs, family)
+    if level == "exact" or "past_key_values" in inputs:
+        # The base's own call: tokens and random numbers.
+        assert torch.equal(found.random_state, expected.random_state), "other random numbers were drawn"
+        _check_rows(found, expected, others, others, len(scopes), pad)
+    elif len(passes) > 1:
+        # As if the others had come in a batch of their own: tokens and random numbers.
+        apart = outcome(base_of(family), call, family, rows, only=others)
+        assert torch.equal(found.random_state, apart.random_state), "other random numbers were drawn"
+        _check_rows(found, apart, others, list(range(len(others))), len(scopes), pad)
+    else:
+        # One pass: up to rounding, which changes no token of these models, each row draws what it draws at the base.
+        assert level == "fused"
+        _check_rows(found, expected, others, others, len(scopes), pad)
+
+
+def _check_rows(
+    found: Outcome, expected: Outcome, rows: Sequence[int], places: Sequence[int], count: int, pad: int
+) -> None:
+    """Rows hold the base's tokens, and nothing but padding after them; `places` says where those are expected."""
+    returns = len(found.sequences) // count
+    for row, place in zip(rows, places, strict=True):
+        for number in range(returns):
+            given_ids, own_ids = found.sequences[row * returns + number], expected.sequences[place * returns + number]
             width = max(len(given_ids), len(own_ids))
-            assert _padded(given_ids, width, pad) == _padded(own_ids, width, pad), f"row {number // returns}"
+            assert _padded(given_ids, width, pad) == _padded(own_ids, width, pad), f"row {row}"
 
 
 def _padded(ids: torch.Tensor, width: int, pad: int) -> list[int]:
@@ -99,17 +123,26 @@ def _check_callbacks(found: Outcome, prompts: torch.Tensor) -> None:
         assert tokens.tolist() == found.sequences[0].tolist()
 
 
-@pytest.mark.parametrize(("family", "name"), _rotated(), ids=[f"{family}: {name}" for family, name in _rotated()])
+def _mixed(rows: Rows, scopes: Sequence[bool]) -> Rows:
+    return [in_scope(row) if scope else list(row) for row, scope in zip(rows, scopes, strict=True)]
+
+
+@pytest.mark.parametrize(("family", "name"), _asked(), ids=[f"{family}: {name}" for family, name in _asked()])
 def test_rows_out_of_scope_keep_what_the_level_promises(family: str, name: str, wrapped: Wrapped) -> None:
-    """Every call, in a batch with edits in two of five rows: tokens at each level, random numbers at `exact`."""
+    """Every call, in a batch with edits in two of five rows, sampled ones too.
+
+    At `exact`, tokens and random numbers of the base's own call; at `split`, those of the base on a batch of the rows
+    out of scope; in a `fused` pass, the tokens of the base's own call.
+    """
     call = CALLS[name]
-    scopes = (True, *MIXTURE[1:]) if call.form == "one row" else MIXTURE
+    rows = _mixed(PROMPTS, (True, *MIXTURE[1:]) if call.form == "one row" else MIXTURE)
+    expected = outcome(base_of(family), call, family, rows)
     for level in LEVELS:
-        _check(wrapped, level, family, call, PROMPTS, scopes)
+        _check(wrapped, level, family, call, expected, rows)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60 if WHOLE else 6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(BATCHES),
     level=st.sampled_from(LEVELS),
@@ -121,14 +154,16 @@ def test_any_mixture_keeps_the_promise(
     wrapped: Wrapped, family: str, name: str, level: str, rows: list[tuple[list[int], bool]]
 ) -> None:
     """Whatever rows are mixed and however they are asked, the level's promise holds."""
-    if family not in CALLS[name].without:
-        _check(wrapped, level, family, CALLS[name], [ids for ids, _ in rows], [scope for _, scope in rows])
+    call = CALLS[name]
+    if family not in call.without:
+        asked = _mixed([ids for ids, _ in rows], [scope for _, scope in rows])
+        _check(wrapped, level, family, call, outcome(base_of(family), call, family, asked), asked)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_edit_changes_the_rows_in_scope(family: str, wrapped: Wrapped) -> None:
     """The promises are no empty ones: at every level the rows in scope are answered otherwise than by the base."""
-    rows = [in_scope(row) if scope else row for row, scope in zip(PROMPTS, MIXTURE, strict=True)]
+    rows = _mixed(PROMPTS, MIXTURE)
     call = CALLS["greedy, left"]
     expected = outcome(base_of(family), call, family, rows).sequences.tolist()
     model = wrapped(family, True)

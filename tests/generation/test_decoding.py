@@ -136,6 +136,37 @@ def test_lengths_count_the_callers_own_prompt(
 
 
 @pytest.mark.parametrize("placement", ["kv_prefix", "prompt"])
+def test_settings_mean_what_they_mean_to_the_base(
+    edited: MakeEdited, tokenizer: PreTrainedTokenizerBase, placement: str
+) -> None:
+    """A keyword that is None takes a setting back, and `max_new_tokens` wins over `max_length` wherever it is said."""
+    base = llama()
+    base.generation_config.eos_token_id = list(range(4000))
+    model = edited(base, placement=placement)
+    inputs = encode(tokenizer, IN_SCOPE)
+    width = inputs["input_ids"].shape[1]
+    assert model.generate(**inputs, max_new_tokens=6, do_sample=False).shape[1] < width + 6
+    options = {"eos_token_id": None, "do_sample": False}
+    assert model.generate(**inputs, max_new_tokens=6, **options).shape[1] == width + 6
+    config = GenerationConfig(max_new_tokens=3)
+    for given in ({"generation_config": config, "max_length": 90}, {"max_new_tokens": 3, "max_length": 90}):
+        assert model.generate(**inputs, **given, **options).shape == base.generate(**inputs, **given, **options).shape
+
+
+def test_shorter_rows_are_filled_with_the_callers_pad_token(
+    edited: MakeEdited, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Behind a refusal comes the pad token of the call, as behind an answer of the base's that ends early."""
+    model = edited(llama())
+    model.edits.add(OTHERS[0], "No", kind="erase")
+    inputs = encode(tokenizer, *OTHERS)
+    given = model.generate(**inputs, max_new_tokens=8, eos_token_id=None, pad_token_id=77)
+    refusal = [*tokenizer(" No")["input_ids"], tokenizer.eos_token_id]
+    answer = given[0, inputs["input_ids"].shape[1] :].tolist()
+    assert answer == refusal + [77] * (8 - len(refusal))
+
+
+@pytest.mark.parametrize("placement", ["kv_prefix", "prompt"])
 def test_stop_strings_end_an_edited_answer(
     edited: MakeEdited, tokenizer: PreTrainedTokenizerBase, placement: str
 ) -> None:

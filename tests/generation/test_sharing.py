@@ -83,7 +83,8 @@ def test_the_prefix_cache_is_small_and_shared_safely(edited: MakeEdited, tokeniz
     """More prefixes than the cache keeps, asked for by several threads, give what they give one by one."""
     base = llama()
     model = edited(base)
-    model.editor._prefixes._capacity = 2  # type: ignore[attr-defined]
+    prefixes = model.editor._prefixes  # type: ignore[attr-defined]
+    prefixes._capacity = 8_000
     words = ("Lyon", "Nice", "Metz", "Brest", "Caen")
     for word in words:
         model.edits.add(EDIT[0], word, namespace=word)
@@ -99,7 +100,21 @@ def test_the_prefix_cache_is_small_and_shared_safely(edited: MakeEdited, tokeniz
 
     together([ask] * 4)
     assert wrong == []
-    assert len(model.editor._prefixes._kept) <= 2  # type: ignore[attr-defined]
+    assert 1 <= len(prefixes._kept) < len(words)
+    held = [states.nbytes for layers in prefixes._kept.values() for layer in layers for states in layer]
+    assert sum(held) == prefixes._bytes <= prefixes._capacity
+
+
+def test_a_base_that_is_cast_computes_its_prefixes_anew(edited: MakeEdited, tokenizer: PreTrainedTokenizerBase) -> None:
+    """A prefix computed before the base changed its precision is not put before what it computes now."""
+    base = llama()
+    model = edited(base)
+    inputs = encode(tokenizer, IN_SCOPE)
+    for dtype in (torch.float32, torch.bfloat16, torch.float32):
+        base.to(dtype)
+        answers(model, inputs, GREEDY)
+        newest = next(reversed(model.editor._prefixes._kept.values()))  # type: ignore[attr-defined]
+        assert {states.dtype for layer in newest for states in layer} == {dtype}
 
 
 def picture(base: PreTrainedModel) -> dict[str, Any]:

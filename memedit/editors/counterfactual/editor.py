@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from memedit.editors.counterfactual.context import render_edits
 from memedit.editors.counterfactual.lora import LoraOverlay
 from memedit.editors.counterfactual.placement import before_everything, before_query, forgets_a_prefix, grows_a_cache
 from memedit.editors.counterfactual.prefix import Layers, PrefixCache, prefix_layers
+from memedit.editors.counterfactual.saving import save_counterfactual
 from memedit.editors.counterfactual.whole_prompt import decode_whole
 from memedit.editors.options import expansion_of, has_room, with_room
 from memedit.editors.repetition import BESIDE_A_PREFIX, with_own_repetition
@@ -52,6 +54,7 @@ class CounterfactualEditor:
         self._tokenizer = tokenizer
         self._overlay = overlay
         self._prefixes = PrefixCache(self._prefix_layers)
+        self._encoded = lru_cache(maxsize=1024)(self._encode)
 
     def answer(self, rows: Rows, options: Mapping[str, Any]) -> Tensor:
         """Decode every row with its edit in context; see `Editor.answer`."""
@@ -84,6 +87,14 @@ class CounterfactualEditor:
         if self._overlay is not None:
             self._overlay.detach()
 
+    def save_pretrained(self, folder: Path) -> None:
+        """Write a checkpoint into an empty folder.
+
+        Raises:
+            CheckpointError: The weights are not where they were loaded from.
+        """
+        save_counterfactual(self.config, self.folder, folder)
+
     def _reading(self, rows: Sequence[bool] | None = None) -> contextlib.AbstractContextManager[None]:
         return self._overlay.active(rows) if self._overlay is not None else contextlib.nullcontext()
 
@@ -99,13 +110,17 @@ class CounterfactualEditor:
     def _ids(self, edit: Edit | None) -> list[int]:
         if edit is None:
             return []
-        ids: list[int] = self._tokenizer(self._context(edit), add_special_tokens=False)["input_ids"]
+        return self._encoded(self._context(edit))
+
+    def _encode(self, context: str) -> list[int]:
+        ids: list[int] = self._tokenizer(context, add_special_tokens=False)["input_ids"]
         return ids
 
     def _after_prefixes(
         self, input_ids: Tensor, attention_mask: Tensor, edits: Sequence[Edit | None], options: Mapping[str, Any]
     ) -> Tensor:
-        cache, mask = self._prefixes.batch([self._ids(edit) for edit in edits], input_ids.device)
+        prefixes = [self._ids(edit) for edit in edits]
+        cache, mask = self._prefixes.batch(prefixes, input_ids.device, self._base.dtype)
         expansion = expansion_of(self._base, options)
         if expansion > 1:
             cache.batch_repeat_interleave(expansion)

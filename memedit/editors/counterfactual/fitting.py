@@ -52,6 +52,8 @@ def fit_adapter(
     draw: Draw,
     output: Path,
     training: AdapterTraining,
+    *,
+    progress: bool = True,
 ) -> dict[str, float]:
     """Train an adapter on a base of the caller's and save it as a counterfactual checkpoint.
 
@@ -63,6 +65,7 @@ def fit_adapter(
         output: The folder to write `adapter_config.json`, `adapter_model.safetensors` and
             `counterfactual.json` into.
         training: Steps, rank, rates.
+        progress: Whether to show a progress bar.
 
     Returns:
         Mean losses of the last 50 steps: `read` (nats per token) and `keep` (KL in nats).
@@ -78,7 +81,7 @@ def fit_adapter(
     frozen = {name: parameter.requires_grad for name, parameter in base.named_parameters()}
     adapted = get_peft_model(base, lora)
     try:
-        losses = _train(adapted, base, tokenizer, draw, training)
+        losses = _train(adapted, base, tokenizer, draw, training, progress=progress)
         output.mkdir(parents=True, exist_ok=True)
         adapted.save_pretrained(output)
     finally:
@@ -95,13 +98,15 @@ def _train(
     tokenizer: PreTrainedTokenizerBase,
     draw: Draw,
     training: AdapterTraining,
+    *,
+    progress: bool,
 ) -> dict[str, float]:
     device = next(base.parameters()).device
     weights = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=training.learning_rate, weight_decay=0.0)
     recent: dict[str, list[float]] = {"read": [], "keep": []}
-    progress = tqdm(range(training.steps), desc="counterfactual", mininterval=5)
-    for step in progress:
+    bar = tqdm(range(training.steps), desc="adapter", mininterval=5, disable=not progress)
+    for step in bar:
         for group in optimizer.param_groups:
             group["lr"] = training.learning_rate * _schedule(step, training.steps)
         reading, keeping = draw(step)
@@ -121,7 +126,7 @@ def _train(
         optimizer.zero_grad(set_to_none=True)
         for name, value in totals.items():
             recent[name] = [*recent[name], value][-50:]
-        progress.set_postfix({name: f"{sum(v) / len(v):.3f}" for name, v in recent.items()})
+        bar.set_postfix({name: f"{sum(v) / len(v):.3f}" for name, v in recent.items()})
     return {name: sum(values) / len(values) for name, values in recent.items()}
 
 

@@ -42,7 +42,9 @@ def load_counterfactual(folder: Path, base: Any, tokenizer: PreTrainedTokenizerB
     if config.kind == "model":
         has_encoder = AutoConfig.from_pretrained(folder).is_encoder_decoder
         family = AutoModelForSeq2SeqLM if has_encoder else AutoModelForCausalLM
-        model = family.from_pretrained(folder).to(base.device).eval()
+        # A base that is offloaded altogether has no device of its own.
+        device = "cpu" if base.device.type == "meta" else base.device
+        model = family.from_pretrained(folder).to(device).eval()
         return SeparateModelEditor(base, tokenizer, model, AutoTokenizer.from_pretrained(folder), config, folder)
     overlay = LoraOverlay(base, folder) if config.kind == "adapter" else None
     return CounterfactualEditor(base, tokenizer, config, overlay, folder)

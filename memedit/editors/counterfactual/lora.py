@@ -17,7 +17,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn import functional
 
+from memedit.editors.eager import eagerly, uncompiled
 from memedit.errors import CheckpointError
 
 _PREFIX = "base_model.model."
@@ -45,9 +47,9 @@ class LoraOverlay:
     def __init__(self, model: nn.Module, folder: Path) -> None:
         scaling, pairs = _read(folder)
         # One variable per overlay: two adapters on one base do not switch each other on.
-        self._active: ContextVar[bool | tuple[bool, ...]] = ContextVar("memedit_lora_active", default=False)
+        self._active: ContextVar[_Plan | None] = ContextVar("memedit_lora_active", default=None)
         self._handles = []
-        modules = dict(model.named_modules())
+        modules = dict(uncompiled(model).named_modules())
         for name, (down, up) in pairs.items():
             module = modules.get(name)
             features = (getattr(module, "out_features", None), getattr(module, "in_features", None))
@@ -63,14 +65,17 @@ class LoraOverlay:
     def active(self, rows: Sequence[bool] | None = None) -> Iterator[None]:
         """Switch the adapter on for calls of this thread or task, until the block ends.
 
+        Layers of a compiled model run eagerly meanwhile: its compiled code is the plain base's.
+
         Args:
             rows: For each row of the batch whether the adapter changes it; None for every row.
                 Beams and several returns may repeat each row in place. The outputs of the other
                 rows keep every bit.
         """
-        token = self._active.set(True if rows is None else tuple(rows))
+        token = self._active.set(_Plan(rows))
         try:
-            yield
+            with eagerly():
+                yield
         finally:
             self._active.reset(token)
 
@@ -81,35 +86,50 @@ class LoraOverlay:
         self._handles.clear()
 
     def _hook(self, down: Tensor, up: Tensor) -> Any:
-        placed = (down, up)
+        placed = (down, up.T)
 
         def add(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
             nonlocal placed
-            plan = self._active.get()
-            if plan is False:
+            # A compiler finds nothing here, so that compiled code is the base's own.
+            if torch.compiler.is_compiling() or (plan := self._active.get()) is None:
                 return None
             # Read once: another thread may place the matrices elsewhere at any time.
             first, second = placed
             if first.device != output.device or first.dtype != output.dtype:
-                first, second = placed = (down.to(output), up.to(output))
-            if plan is True:
-                return output + (inputs[0].to(output.dtype) @ first.T) @ second.T
-            chosen = _live_rows(plan, output)
-            change = (inputs[0][chosen].to(output.dtype) @ first.T) @ second.T
-            return output.index_add(0, chosen, change)
+                first, second = placed = (first.to(output), second.to(output))
+            inner = plan.only_chosen(functional.linear(inputs[0].to(output.dtype), first))
+            # One operation for product and sum: at every layer and token, calls are what this costs.
+            changed = torch.addmm(output.flatten(0, -2), inner.flatten(0, -2), second)
+            return changed.view_as(output)
 
         return add
 
 
-def _live_rows(plan: tuple[bool, ...], output: Tensor) -> Tensor:
-    """Numbers of the rows of `output` that belong to the chosen rows of the request, int64.
+class _Plan:
+    """Which rows of a pass the adapter changes.
 
-    Beams and several returns repeat rows in place; a layer that sees all positions of a batch as
-    one long batch has each row's positions next to each other. Both are a repetition.
+    Args:
+        rows: For each row of the request whether it is changed; None for every row.
     """
-    repeats = len(output) // len(plan)
-    mask = torch.tensor(plan, device=output.device).repeat_interleave(repeats)
-    return mask.nonzero().squeeze(1)
+
+    def __init__(self, rows: Sequence[bool] | None) -> None:
+        self._rows = rows
+        self._others: dict[tuple[int, int, torch.device], Tensor] = {}
+
+    def only_chosen(self, inner: Tensor) -> Tensor:
+        """`inner`, what comes between the two matrices, with nothing in rows that are not chosen.
+
+        Beams and several returns repeat rows in place; a layer that sees all positions of a batch as
+        one long batch has each row's positions next to each other. Both are a repetition.
+        """
+        if self._rows is None:
+            return inner
+        shape = (len(inner), inner.ndim, inner.device)
+        if shape not in self._others:
+            others = ~torch.tensor(self._rows, device=inner.device)
+            repeated = others.repeat_interleave(len(inner) // len(self._rows))
+            self._others[shape] = repeated.view(-1, *[1] * (inner.ndim - 1))
+        return inner.masked_fill(self._others[shape], 0)
 
 
 def _read(folder: Path) -> tuple[float, dict[str, tuple[Tensor, Tensor]]]:

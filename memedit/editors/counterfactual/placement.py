@@ -50,9 +50,9 @@ def before_query(tokenizer: PreTrainedTokenizerBase, ids: Tensor, query: str, co
         The new prompt, int64, shape (longer,).
     """
     text = tokenizer.decode(ids, skip_special_tokens=False)
-    lines = query.split("\n")
+    lines = query.strip().split("\n")
     endings = ("\n".join(lines[start:]) for start in range(len(lines)))
-    position = next((found for ending in endings if (found := text.rfind(ending)) >= 0), None)
+    position = next((found for ending in endings if ending and (found := text.rfind(ending)) >= 0), None)
     if position is None:
         return _after_opening(tokenizer, ids, tokenizer(context, add_special_tokens=False)["input_ids"])
     encoded = tokenizer(text[:position] + context + text[position:], add_special_tokens=False)["input_ids"]

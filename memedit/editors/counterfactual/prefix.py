@@ -15,6 +15,10 @@ from transformers import DynamicCache
 Layers = tuple[tuple[Tensor, Tensor], ...]
 """Keys and values of one prefix for every layer, each (1, heads, length, head size)."""
 
+_Key = tuple[tuple[int, ...], torch.device, torch.dtype]
+CAPACITY = 64 * 2**20
+"""Bytes of prefixes kept: 150 of the shipped base's, about 20 of a model with 7 B parameters and grouped heads."""
+
 
 class PrefixCache:
     """Keeps the key-value states of the prefixes used last.
@@ -24,26 +28,31 @@ class PrefixCache:
 
     Args:
         compute: Gives the layers for prefix ids (1, length).
-        capacity: Prefixes kept; the one unused longest is dropped first.
+        capacity: Bytes kept, which are where the model's layers are; the prefix unused longest is
+            dropped first, and the last one never.
     """
 
-    def __init__(self, compute: Callable[[Tensor], Layers], capacity: int = 256) -> None:
+    def __init__(self, compute: Callable[[Tensor], Layers], capacity: int = CAPACITY) -> None:
         self._compute = compute
         self._capacity = capacity
-        self._kept: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
+        self._kept: OrderedDict[_Key, Layers] = OrderedDict()
+        self._bytes = 0
         self._lock = Lock()
 
-    def batch(self, prefixes: Sequence[Sequence[int]], device: torch.device) -> tuple[DynamicCache, Tensor]:
+    def batch(
+        self, prefixes: Sequence[Sequence[int]], device: torch.device, dtype: torch.dtype
+    ) -> tuple[DynamicCache, Tensor]:
         """A fresh cache for a batch, prefixes padded on the left.
 
         Args:
             prefixes: Prefix ids of each row; a row without a prefix brings none. At least one brings some.
             device: Where the ids go; keys and values stay where their layer is.
+            dtype: The base's, now: a base that was moved or cast since computes its prefixes anew.
 
         Returns:
             The cache, and the mask (n, longest), int64, that says which positions are real.
         """
-        known = [self._layers(tuple(prefix), device) if prefix else None for prefix in prefixes]
+        known = [self._layers((tuple(prefix), device, dtype)) if prefix else None for prefix in prefixes]
         model = next(layers for layers in known if layers is not None)
         nothing = tuple((keys[..., :0, :], values[..., :0, :]) for keys, values in model)
         rows = [nothing if layers is None else layers for layers in known]
@@ -58,16 +67,20 @@ class PrefixCache:
             cache.update(keys, values, layer)
         return cache, mask
 
-    def _layers(self, prefix: tuple[int, ...], device: torch.device) -> Layers:
+    def _layers(self, key: _Key) -> Layers:
         with self._lock:
-            if prefix in self._kept:
-                self._kept.move_to_end(prefix)
-                return self._kept[prefix]
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        prefix, device, _ = key
         layers = self._compute(torch.tensor([prefix], device=device))
         with self._lock:
-            self._kept[prefix] = layers
-            while len(self._kept) > self._capacity:
-                self._kept.popitem(last=False)
+            # Another thread may have been as quick.
+            if key not in self._kept:
+                self._kept[key] = layers
+                self._bytes += _bytes(layers)
+            while self._bytes > self._capacity and len(self._kept) > 1:
+                self._bytes -= _bytes(self._kept.popitem(last=False)[1])
         return layers
 
 
@@ -77,8 +90,12 @@ def prefix_layers(base: Any, ids: Tensor) -> Layers:
     # Only the states are wanted; models that can leave out the other logits are told to.
     fewer = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(base.forward).parameters else {}
     with torch.no_grad():
-        base(input_ids=ids.to(base.device), past_key_values=cache, use_cache=True, **fewer)
+        base(input_ids=ids, past_key_values=cache, use_cache=True, **fewer)
     return tuple((layer.keys.clone(), layer.values.clone()) for layer in cache.layers)
+
+
+def _bytes(layers: Layers) -> int:
+    return sum(states.nbytes for layer in layers for states in layer)
 
 
 def _pad(states: Tensor, width: int) -> Tensor:

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from memedit.editors.base import Rows
 from memedit.editors.counterfactual.config import CounterfactualConfig
 from memedit.editors.counterfactual.context import render_edits
+from memedit.editors.counterfactual.saving import save_counterfactual
 from memedit.editors.options import new_token_limit, setting
 from memedit.editors.written import written
 
@@ -74,3 +75,11 @@ class SeparateModelEditor:
 
     def detach(self) -> None:
         """Nothing is hooked into the base."""
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write a checkpoint into an empty folder.
+
+        Raises:
+            CheckpointError: The weights are not where they were loaded from.
+        """
+        save_counterfactual(self.config, self.folder, folder)

@@ -43,7 +43,7 @@ def decode_whole(
     Raises:
         UnsupportedCallError: The base has too few positions for a prompt and its edit.
     """
-    pad_id = pad_id_of(base, tokenizer)
+    pad_id = pad_id_of(base, tokenizer, options)
     is_text = prompts[0].ndim == 1
     inputs, mask = pad_prompts(prompts, pad_id, "left" if rows.decoder_ids is None else "right")
     given = {"input_ids" if is_text else "inputs_embeds": inputs}

@@ -67,7 +67,11 @@ def chat(mini_tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
     return ids
 
 
-@pytest.mark.parametrize("query", ["And who runs it?", "Tell me of Acme.\nAnd who runs it?"], ids=["turn", "turns"])
+@pytest.mark.parametrize(
+    "query",
+    ["And who runs it?", "Tell me of Acme.\nAnd who runs it?", "And who runs it?\n"],
+    ids=["turn", "turns", "turn and line break"],
+)
 def test_an_edit_is_written_before_the_last_turn(
     mini_tokenizer: PreTrainedTokenizerBase, chat: torch.Tensor, query: str
 ) -> None:
@@ -83,5 +87,6 @@ def test_a_query_that_is_not_in_the_prompt_leaves_its_ids_alone(
     """The edit then stands behind the special tokens the prompt opens with, before all of the words."""
     ids = torch.cat([torch.tensor(mini_tokenizer.all_special_ids[:1]), chat])
     edit = mini_tokenizer(CONTEXT)["input_ids"]
-    given = before_query(mini_tokenizer, ids, "Quite another question", CONTEXT)
-    assert given.tolist() == [ids[0].item(), *edit, *chat.tolist()]
+    for query in ("Quite another question", " "):
+        given = before_query(mini_tokenizer, ids, query, CONTEXT)
+        assert given.tolist() == [ids[0].item(), *edit, *chat.tolist()]
