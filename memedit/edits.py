@@ -23,9 +23,11 @@ MAX_METADATA_DEPTH = 20
 MAX_INTEGER_BITS = 1024
 """Integers in metadata beyond this cannot be written as JSON numbers that others read."""
 MAX_PRIORITY = 1_000_000
+MAX_EDITOR_LENGTH = 64
 MAX_REVISION = 2**63 - 1
 DEFAULT_NAMESPACE = "default"
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_EDITOR_NAME = re.compile("[a-z][a-z0-9_-]*")
 _LONGEST_SHOWN = 60
 _INSTANTS = ("valid_from", "valid_until", "created_at")
 
@@ -65,6 +67,9 @@ class Edit:
         tags: Short labels to find edits by; each once, at most `MAX_TAGS`.
         priority: Of two edits of one fact the one with the higher priority is to answer, of equal
             ones the newer; between minus and plus `MAX_PRIORITY`.
+        editor: Name of the editor that is to answer; None for the model's own. A lower-case letter,
+            then such letters, digits, `-` or `_`: at most `MAX_EDITOR_LENGTH` characters. Which names
+            there are is for the model to know.
     """
 
     id: str
@@ -81,6 +86,7 @@ class Edit:
     revision: int = 0
     tags: tuple[str, ...] = ()
     priority: int = 0
+    editor: str | None = None
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -110,6 +116,8 @@ class Edit:
         object.__setattr__(self, "metadata", _checked_metadata(self.metadata))
         _check_integer("priority", self.priority, -MAX_PRIORITY, MAX_PRIORITY)
         _check_integer("revision", self.revision, 0, MAX_REVISION)
+        if self.editor is not None:
+            check_editor_name(self.editor)
         if not isinstance(self.id, str):
             raise InvalidEditError(f"id must be a string, got {type(self.id).__name__}")
         _check_unicode("id", self.id)
@@ -202,6 +210,19 @@ def _check_integer(name: str, value: object, least: int, most: int) -> None:
         raise InvalidEditError(f"{name} must be an integer, got {type(value).__name__}")
     if not least <= value <= most:
         raise InvalidEditError(f"{name} must be between {least} and {most}, got one beyond")
+
+
+def check_editor_name(value: object) -> None:
+    """Refuse what cannot name an editor.
+
+    Raises:
+        InvalidEditError: See `Edit.editor` for what can.
+    """
+    _check_text("editor", value, MAX_EDITOR_LENGTH)
+    if not _EDITOR_NAME.fullmatch(str(value)):
+        raise InvalidEditError(
+            f"editor must be a name of lower-case letters, digits, - and _, a letter first, got {_shown(value)}"
+        )
 
 
 def _check_instant(name: str, value: object, *, optional: bool) -> None:

@@ -34,6 +34,7 @@ edits = st.builds(
     revision=st.integers(0, 2**40),
     tags=st.lists(texts, max_size=3),
     priority=st.integers(-1_000_000, 1_000_000),
+    editor=st.none() | st.from_regex("[a-z][a-z0-9_-]{0,63}", fullmatch=True),
 )
 
 
@@ -104,6 +105,12 @@ def test_metadata_is_a_copy() -> None:
         ({"priority": "high"}, "priority must be an integer, got str"),
         ({"priority": True}, "priority must be an integer, got bool"),
         ({"priority": 10**7}, "priority must be between -1000000 and 1000000"),
+        ({"editor": 3}, "editor must be a string, got int"),
+        ({"editor": ""}, "editor must not be empty"),
+        ({"editor": "a" * 65}, "editor may have 64 characters, got 65"),
+        ({"editor": "Grace"}, "editor must be a name of lower-case letters.*got 'Grace'"),
+        ({"editor": "my/folder"}, "editor must be a name of lower-case letters"),
+        ({"editor": "grace\n"}, "editor must be a name of lower-case letters"),
         ({"id": 3}, "id must be a string, got int"),
         ({"id": "a\ud800"}, "id must be valid Unicode"),
         ({"revision": "1"}, "revision must be an integer, got str"),
@@ -139,9 +146,9 @@ def test_a_tag_counts_once() -> None:
 
 
 def test_an_edit_without_the_newer_fields_is_read() -> None:
-    """An edit written before there were tags and priorities has none and 0."""
+    """An edit written before there were tags, priorities and named editors has none, 0 and none."""
     edit = Edit.from_dict({"id": "1", "prompt": "p", "target": "t"})
-    assert (edit.tags, edit.priority) == ((), 0)
+    assert (edit.tags, edit.priority, edit.editor) == ((), 0, None)
 
 
 def test_an_erase_edit_tells_its_refusal_only() -> None:

@@ -16,6 +16,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTraine
 
 from memedit import EditedModel, EditMemory, Router, ScopeClassifier, wrap
 from memedit.checkpoints import shipped
+from memedit.editors.choice import EditorChoice
+from memedit.editors.literal import LiteralEditor
 from memedit.errors import CheckpointError, EncoderMismatchError, MemoryFileError
 from memedit.pipelines import EditedTextGenerationPipeline
 from tests.hooks import hooks_of_memedit
@@ -78,10 +80,12 @@ def test_the_bases_weights_are_never_written(edited: EditedModel, tmp_path: Path
     edited.save_pretrained(tmp_path)
     files = {name.rsplit(".", 1)[-1] for name in content(tmp_path)}
     assert files == {"json", "md", "db", "safetensors"}
-    assert list(tmp_path.rglob("*.safetensors")) == [tmp_path / "editor" / "adapter_model.safetensors"]
+    (weights,) = tmp_path.rglob("*.safetensors")
+    assert weights == tmp_path / "editor" / "counterfactual" / "adapter_model.safetensors"
     assert edited.base.state_dict().keys().isdisjoint(content(tmp_path))
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "2 (1 erase, 1 modify)" in card
+    assert "`counterfactual` (the default): the base reads the edit, with a LoRA adapter" in card
     assert "Lyon" not in card
 
 
@@ -201,6 +205,43 @@ def test_a_base_that_cannot_be_found_is_asked_for(edited: EditedModel, tmp_path:
             restored(tmp_path)
 
 
+def test_a_model_is_saved_where_it_came_from(
+    edited: EditedModel, mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    """What was restored from a folder is saved into the same folder again, its adapter too."""
+    edited.save_pretrained(tmp_path)
+    first = content(tmp_path)
+    given = {"base": mini, "tokenizer": mini_tokenizer, "encoder": edited.edits.encoder}
+    again = restored(tmp_path, **given)
+    again.save_pretrained(tmp_path)
+    assert content(tmp_path) == first
+    again.edits.add(QUESTIONS[2], "Florin", namespace="tests")
+    again.save_pretrained(tmp_path)
+    again.unwrap()
+    third = restored(tmp_path, **given)
+    assert len(third.edits) == 3
+    third.unwrap()
+
+
+def test_a_save_that_is_refused_leaves_the_earlier_one(
+    edited: EditedModel, mini_tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    """An editor that cannot be saved, and a memory in use, are refused before anything is touched."""
+    edited.save_pretrained(tmp_path)
+    before = content(tmp_path)
+    own = EditedModel(
+        edited.base, mini_tokenizer, edited.edits, edited.router, LiteralEditor(edited.base, mini_tokenizer)
+    )
+    with pytest.raises(CheckpointError, match="LiteralEditor cannot be saved"):
+        own.save_pretrained(tmp_path)
+    assert content(tmp_path) == before
+    with EditMemory(tmp_path / "edits.db", edited.edits.encoder) as live:
+        model = EditedModel(edited.base, mini_tokenizer, live, Router(live, edited.router.classifier), edited.editor)
+        with pytest.raises(CheckpointError, match="the memory in use"):
+            model.save_pretrained(tmp_path)
+        assert len(live) == 2
+
+
 def test_the_folder_of_another_model_is_left_alone(edited: EditedModel, tmp_path: Path) -> None:
     """Saving into a base model's own folder is refused before anything is written."""
     (tmp_path / "config.json").write_bytes((shipped("mini") / "config.json").read_bytes())
@@ -218,7 +259,7 @@ def test_a_name_of_nothing_is_refused(name: str, monkeypatch: pytest.MonkeyPatch
         restored(name)
 
 
-@pytest.mark.parametrize("damage", ["nothing", "not json", "other format", "unknown setting"])
+@pytest.mark.parametrize("damage", ["nothing", "not json", "other format", "unknown setting", "unknown level"])
 def test_what_is_no_edited_model_is_refused(edited: EditedModel, tmp_path: Path, damage: str) -> None:
     """A folder without config, with a broken or a foreign one gives one clear error and no half-loaded model."""
     edited.save_pretrained(tmp_path)
@@ -230,6 +271,8 @@ def test_what_is_no_edited_model_is_refused(edited: EditedModel, tmp_path: Path,
         path.write_text("{")
     elif damage == "other format":
         path.write_text(json.dumps({**config, "format_version": 99}))
+    elif damage == "unknown level":
+        path.write_text(json.dumps({**config, "settings": {"isolation": "total"}}))
     else:
         path.write_text(json.dumps({**config, "router": {"speed": 9}}))
     hooks = hooks_of_memedit(edited.base)
@@ -269,6 +312,37 @@ class Hub:
         return SimpleNamespace(commit_url=f"https://huggingface.co/{repo_id}/commit/1")
 
 
+def test_every_editor_that_is_in_use_comes_along(
+    edited: EditedModel, mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    """Editors that edits have named are saved beside the default; each edit is answered by its own again."""
+    edited.edits.update(edited.edits.list()[0].id, editor="base")
+    before = answers(edited, mini_tokenizer)
+    edited.save_pretrained(tmp_path)
+    assert {path.name for path in (tmp_path / "editor").iterdir()} == {"choice.json", "base", "counterfactual"}
+    again = restored(tmp_path, base=mini, tokenizer=mini_tokenizer, encoder=edited.edits.encoder)
+    choice = again.editor
+    assert isinstance(choice, EditorChoice)
+    assert (choice.default, sorted(choice.made)) == ("counterfactual", ["base", "counterfactual"])
+    assert again.edits.list()[0].editor == "base"
+    assert answers(again, mini_tokenizer) == before
+    again.unwrap()
+
+
+def test_a_folder_with_one_editor_and_no_choice_is_read(
+    edited: EditedModel, mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    """What was saved before there were several editors has the only one's files in `editor/` itself."""
+    before = answers(edited, mini_tokenizer)
+    edited.save_pretrained(tmp_path)
+    (tmp_path / "editor" / "choice.json").unlink()
+    for file in (tmp_path / "editor" / "counterfactual").iterdir():
+        file.rename(tmp_path / "editor" / file.name)
+    again = restored(tmp_path, base=mini, tokenizer=mini_tokenizer, encoder=edited.edits.encoder)
+    assert answers(again, mini_tokenizer) == before
+    again.unwrap()
+
+
 def test_the_hub_gets_the_same_folder_without_what_was_removed(
     edited: EditedModel, mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
@@ -305,9 +379,14 @@ def test_a_pipeline_saves_its_model(
     assert content(tmp_path / "pipe") == content(tmp_path / "model")
     again = restored(tmp_path / "pipe", base=mini, tokenizer=mini_tokenizer, encoder=edited.edits.encoder)
     made = EditedTextGenerationPipeline(model=again, tokenizer=again.tokenizer)
-    answer = made(QUESTIONS[0], max_new_tokens=9, do_sample=False, return_full_text=False)
-    assert answer[0]["generated_text"].strip() == "Lyon"
+    ask = {"max_new_tokens": 9, "do_sample": False, "return_full_text": False}
+    assert made(QUESTIONS[0], **ask)[0]["generated_text"].strip() == "Lyon"
     again.unwrap()
+    given = {"base": mini, "tokenizer": mini_tokenizer, "encoder": edited.edits.encoder}
+    loaded = EditedTextGenerationPipeline.from_pretrained(tmp_path / "pipe", batch_size=2, device="cpu", **given)
+    assert loaded([QUESTIONS[0]], **ask) == [made(QUESTIONS[0], **ask)]
+    assert loaded.edits.list() == edited.edits.list()
+    loaded.model.unwrap()
 
 
 def test_a_model_without_a_named_tokenizer_asks_for_it(edited: EditedModel, tmp_path: Path) -> None:

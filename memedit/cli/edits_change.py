@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +14,7 @@ from memedit.cli.edits_look import open_edits
 from memedit.cli.edits_options import (
     Aliases,
     EditId,
+    Editor,
     Instant,
     Kind,
     Metadata,
@@ -27,7 +30,10 @@ from memedit.cli.edits_options import (
 )
 from memedit.cli.edits_output import show_events, show_one
 from memedit.cli.loading import open_memory
-from memedit.edits import EditKind
+from memedit.edits import Edit, EditKind
+
+if TYPE_CHECKING:
+    from memedit.memory import EditMemory
 
 
 def add(
@@ -43,6 +49,7 @@ def add(
     metadata: Metadata = None,
     tag: Tags = None,
     priority: Priority = None,
+    editor: Editor = None,
     on_contradiction: OnContradiction = Policy.NEWEST,
     encoder: options.Encoder = None,
     as_json: options.AsJson = False,
@@ -61,6 +68,7 @@ def add(
             metadata=json_object(metadata),
             tags=tuple(tag or ()),
             priority=priority or 0,
+            editor=editor,
             on_contradiction=reported(on_contradiction),
         )
     show_one(edit, as_json=as_json)
@@ -80,6 +88,7 @@ def update(
     metadata: Metadata = None,
     tag: Tags = None,
     priority: Priority = None,
+    editor: Editor = None,
     encoder: options.Encoder = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -96,13 +105,12 @@ def update(
         "metadata": json_object(metadata),
         "tags": tuple(tag) if tag else None,
         "priority": priority,
+        "editor": editor,
     }
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
         raise typer.BadParameter("give at least one field to change, such as --target")
-    with open_memory(memory, encoder, must_exist=True) as store:
-        edit = store.update(edit_id, **changes)
-    show_one(edit, as_json=as_json)
+    _show_changed(memory, encoder, lambda store: store.update(edit_id, **changes), as_json=as_json)
 
 
 def remove(
@@ -112,9 +120,7 @@ def remove(
     as_json: options.AsJson = False,
 ) -> None:
     """Remove one edit; `restore` and `undo` bring it back."""
-    with open_memory(memory, encoder, must_exist=True) as store:
-        edit = store.remove(edit_id)
-    show_one(edit, as_json=as_json)
+    _show_changed(memory, encoder, lambda store: store.remove(edit_id), as_json=as_json)
 
 
 def restore(
@@ -124,9 +130,7 @@ def restore(
     as_json: options.AsJson = False,
 ) -> None:
     """Bring a removed edit back as it was."""
-    with open_memory(memory, encoder, must_exist=True) as store:
-        edit = store.restore(edit_id)
-    show_one(edit, as_json=as_json)
+    _show_changed(memory, encoder, lambda store: store.restore(edit_id), as_json=as_json)
 
 
 def undo(
@@ -156,3 +160,10 @@ def purge(
             typer.confirm(f"Erase edit {edit_id} for good? Nothing can bring it back", abort=True, err=True)
         event = journal.purge(edit_id)
     show_events("Purged", [event], as_json=as_json)
+
+
+def _show_changed(memory: Path, encoder: str | None, change: Callable[[EditMemory], Edit], *, as_json: bool) -> None:
+    """Change one edit of a memory that exists, and show it."""
+    with open_memory(memory, encoder, must_exist=True) as store:
+        edit = change(store)
+    show_one(edit, as_json=as_json)

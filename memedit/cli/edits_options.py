@@ -25,6 +25,7 @@ Tags = Annotated[list[str] | None, typer.Option("--tag", help="A label to find i
 Instant = Annotated[datetime | None, typer.Option(help="Local time, as 2026-01-31T12:00:00.")]
 Metadata = Annotated[str | None, typer.Option(help="A JSON object with values of your own.")]
 Priority = Annotated[int | None, typer.Option(help="Of two edits of one fact the higher one answers.")]
+Editor = Annotated[str | None, typer.Option(help="Name of the editor that is to answer, such as grace.")]
 AtRevision = Annotated[int | None, typer.Option("--at", help="As it was at this revision of the memory.")]
 OnlyNamespace = Annotated[str | None, typer.Option("--namespace", help="Only this namespace.")]
 

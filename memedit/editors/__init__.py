@@ -1,5 +1,5 @@
 """Editors answer the rows that are in scope of an edit; one folder for each method."""
 
-from memedit.editors.base import Editor, FusingEditor, Rows
+from memedit.editors.base import Editor, FusingEditor, Rows, StoringEditor
 
-__all__ = ["Editor", "FusingEditor", "Rows"]
+__all__ = ["Editor", "FusingEditor", "Rows", "StoringEditor"]

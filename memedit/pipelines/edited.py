@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from transformers import TextGenerationPipeline
 
+from memedit.errors import UnsupportedModelError
 from memedit.memory import EditMemory
+from memedit.model import EditedModel
 from memedit.pipelines.text2text import Text2TextGenerationPipeline
 from memedit.scope.router import Route
 
@@ -40,6 +42,43 @@ class Edited:
         route: Route = self.model.explain(query, namespace)
         return route
 
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, *, device: Any = None, batch_size: int | None = None, **options: Any
+    ) -> Self:
+        """The pipeline of what `save_pretrained` or `push_to_hub` wrote.
+
+        Args:
+            name: The folder, or the hub id.
+            device: As for transformers' pipelines.
+            batch_size: As for transformers' pipelines.
+            **options: As for `EditedModel.from_pretrained`: `base`, `tokenizer`, `encoder`, `scope`,
+                `memory`, and arguments for the base's own loading.
+
+        Raises:
+            UnsupportedModelError: The saved model is for another kind of pipeline.
+            CheckpointError: As for `EditedModel.from_pretrained`, also for its other errors.
+        """
+        model = EditedModel.from_pretrained(name, **options)
+        try:
+            cls.check_base(model.base)
+        except UnsupportedModelError:
+            model.unwrap()
+            if model.edits is not options.get("memory"):
+                model.edits.close()
+            raise
+        made: Any = cls
+        pipe: Self = made(model=model, tokenizer=model.tokenizer, device=device, batch_size=batch_size)
+        return pipe
+
+    @classmethod
+    def check_base(cls, base: Any) -> None:
+        """Refuse a base whose answers this kind of pipeline does not give as they are.
+
+        Raises:
+            UnsupportedModelError: The message names the pipeline that does.
+        """
+
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
         """Write what `EditedModel.save_pretrained` writes: all but the base and its tokenizer."""
         self.model.save_pretrained(save_directory, **options)
@@ -68,6 +107,16 @@ class Edited:
 
 class EditedTextGenerationPipeline(Edited, TextGenerationPipeline):  # type: ignore[misc]
     """A text-generation pipeline whose model is an `EditedModel`."""
+
+    @classmethod
+    def check_base(cls, base: Any) -> None:
+        """Refuse encoder-decoder models."""
+        if base.config.is_encoder_decoder:
+            raise UnsupportedModelError(
+                f"a text-generation pipeline cuts the beginning off the answers of the encoder-decoder "
+                f"{type(base).__name__}: use memedit.pipelines.Text2TextGenerationPipeline(model=…, tokenizer=…) "
+                "to wrap it, and EditedText2TextGenerationPipeline.from_pretrained(…) for what was saved"
+            )
 
     def _forward(self, model_inputs: Any, **generate_kwargs: Any) -> dict[str, Any]:
         """Generate; a chat is routed by its own messages and not by what its template made of them."""

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase, TextGenerationPipeline
 
-from memedit.checkpoints import shipped
 from memedit.editors.base import Editor
-from memedit.editors.counterfactual import (
-    CounterfactualConfig,
-    CounterfactualEditor,
-    load_counterfactual,
-)
-from memedit.editors.fingerprint import fingerprint
+from memedit.editors.methods import GivenEditors, choose
 from memedit.edits import DEFAULT_NAMESPACE
-from memedit.errors import CheckpointError, UnsupportedModelError
+from memedit.errors import UnsupportedModelError
 from memedit.memory import EditMemory
 from memedit.model import EditedModel, Isolation, OnRoute, check_base
 from memedit.pipelines.edited import EditedText2TextGenerationPipeline, EditedTextGenerationPipeline
@@ -26,10 +19,6 @@ from memedit.pipelines.text2text import Text2TextGenerationPipeline
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.encoder import SentenceEncoder
 from memedit.scope.router import Router
-
-logger = logging.getLogger(__name__)
-
-SHIPPED_COUNTERFACTUAL = "counterfactual-mini"
 
 _EDITED: dict[type[Any], type[Any]] = {
     TextGenerationPipeline: EditedTextGenerationPipeline,
@@ -44,7 +33,7 @@ def wrap(
     *,
     memory: str | Path | EditMemory | None = None,
     scope: str | Path | ScopeClassifier | None = None,
-    editor: str | Path | Editor | None = None,
+    editor: GivenEditors = None,
     encoder: str | Path | SentenceEncoder | None = None,
     isolation: Isolation = "exact",
     namespace: str = DEFAULT_NAMESPACE,
@@ -62,7 +51,9 @@ def wrap(
         scope: A scope classifier or its checkpoint folder; None for the one that ships.
         editor: `"base"` (the frozen base reads the edit), `"counterfactual"` (the adapter that ships,
             for the shipped base only), a checkpoint folder, or an editor. None takes
-            `"counterfactual"` where it fits the base and `"base"` elsewhere.
+            `"counterfactual"` where it fits the base and `"base"` elsewhere. Of several names, or of a
+            mapping from names to these, the first is the default; an edit may name another. See
+            `memedit.editors.methods.choose`.
         encoder: The sentence encoder: a hub id, a folder, or a loaded one; None for the default.
         isolation: See `EditedModel`.
         namespace: See `EditedModel`.
@@ -85,25 +76,22 @@ def wrap(
     base = pipe_or_model.model if is_pipeline else pipe_or_model
     tokenizer = pipe_or_model.tokenizer if is_pipeline and tokenizer is None else tokenizer
     check_base(base)
-    if edited is EditedTextGenerationPipeline and base.config.is_encoder_decoder:
-        raise UnsupportedModelError(
-            f"a text-generation pipeline cuts the beginning off the answers of the encoder-decoder "
-            f"{type(base).__name__}: use memedit.pipelines.Text2TextGenerationPipeline(model=…, tokenizer=…)"
-        )
+    if edited is not None:
+        edited.check_base(base)
     classifier = scope if isinstance(scope, ScopeClassifier) else ScopeClassifier.from_pretrained(scope)
     edits = memory if isinstance(memory, EditMemory) else EditMemory(memory, _encoder(encoder))
     with ExitStack() as undo:
         if edits is not memory:
             undo.callback(edits.close)
-        chosen_editor = _editor(editor, base, tokenizer)
-        if chosen_editor is not editor:
-            undo.callback(chosen_editor.detach)
+        editors = choose(editor, base, tokenizer)
+        if not isinstance(editor, Editor):
+            undo.callback(editors.detach)
         model = EditedModel(
             base,
             tokenizer,
             edits,
             Router(edits, classifier),
-            chosen_editor,
+            editors,
             isolation=isolation,
             namespace=namespace,
             context_turns=context_turns,
@@ -122,25 +110,3 @@ def wrap(
 
 def _encoder(choice: str | Path | SentenceEncoder | None) -> SentenceEncoder:
     return choice if isinstance(choice, SentenceEncoder) else SentenceEncoder.from_pretrained(choice)
-
-
-def _editor(choice: str | Path | Editor | None, base: Any, tokenizer: PreTrainedTokenizerBase | None) -> Editor:
-    if choice is not None and not isinstance(choice, str | Path):
-        return choice
-    if tokenizer is None:
-        raise UnsupportedModelError("the counterfactual editor reads text: pass the model's tokenizer")
-    if choice is None:
-        choice = "counterfactual" if _fits_shipped(base) else "base"
-    if choice == "base":
-        return CounterfactualEditor(base, tokenizer, CounterfactualConfig())
-    folder = shipped(SHIPPED_COUNTERFACTUAL) if choice == "counterfactual" else Path(choice)
-    return load_counterfactual(folder, base, tokenizer)
-
-
-def _fits_shipped(base: Any) -> bool:
-    try:
-        folder = shipped(SHIPPED_COUNTERFACTUAL)
-    except CheckpointError:
-        logger.info("no counterfactual checkpoint ships with this installation; the base reads the edits itself")
-        return False
-    return CounterfactualConfig.load(folder).base_fingerprint == fingerprint(base)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
+from memedit.editors.eager import uncompiled
 from memedit.editors.fingerprint import fingerprint
 from memedit.errors import CheckpointError
 
@@ -38,7 +39,7 @@ class BaseRecord:
     @classmethod
     def of(cls, base: Any) -> BaseRecord:
         """The record of a loaded model."""
-        base = getattr(base, "_orig_mod", base)  # under torch.compile
+        base = uncompiled(base)
         return cls(
             id=getattr(base, "name_or_path", None) or None,
             architecture=type(base).__name__,

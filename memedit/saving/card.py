@@ -9,11 +9,14 @@ from pathlib import Path
 from memedit.edits import Edit
 from memedit.saving.layout import SavedConfig
 
-_READERS = {
-    "base": "the frozen base itself",
-    "adapter": "the base with a LoRA adapter that is active for these answers only (`editor/`)",
-    "model": "a separate small model (`editor/`)",
+_EDITORS = {
+    "base": "the frozen base itself reads the edit",
+    "adapter": "the base reads the edit, with a LoRA adapter that is active for these answers only",
+    "model": "a separate small model reads the edit",
+    "grace": "a codebook changes hidden states of the base",
+    "tpatcher": "trained neurons in the last layers of the base",
 }
+"""How an edit is answered, by the kind of its editor."""
 
 
 def card(config: SavedConfig, edits: Sequence[Edit]) -> str:
@@ -27,6 +30,11 @@ def card(config: SavedConfig, edits: Sequence[Edit]) -> str:
     namespaces = len({edit.namespace for edit in edits})
     settings = {**config.settings, **{f"router {key}": value for key, value in config.router.items()}}
     rows = "\n".join(f"| {key} | {value} |" for key, value in settings.items())
+    default = config.editor["default"]
+    editors = "; ".join(
+        f"`{name}`{' (the default)' if name == default else ''}: {_EDITORS[told['kind']]}"
+        for name, told in config.editor["editors"].items()
+    )
     classifier = f"the one that ships with memedit {config.memedit}" if scope["shipped"] else "in `scope/`"
     return f"""---
 library_name: memedit
@@ -48,7 +56,7 @@ model = EditedModel.from_pretrained("path or hub id of this folder"{"" if name e
 |---|---|
 | base | {base.architecture}, {base.parameters:,} parameters, vocabulary {base.vocabulary:,}, fingerprint `{base.fingerprint}` |
 | edits | {len(edits):,} ({counted}) in {namespaces} namespace{"" if namespaces == 1 else "s"}: `edits.db` |
-| read by | {_READERS[config.editor["kind"]]} |
+| answered by | {editors} |
 | scope classifier | {classifier}, SHA-256 `{scope["sha256"][:12]}` |
 | sentence encoder | {config.encoder} |
 

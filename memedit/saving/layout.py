@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
+from memedit.checkpoints import shipped
 from memedit.editors.base import Editor
 from memedit.errors import CheckpointError
 from memedit.memory import EditMemory
@@ -55,7 +56,8 @@ class SavedConfig:
     Attributes:
         base: How the base is found and recognised.
         tokenizer: Hub id or folder of the tokenizer; None if the model had none.
-        editor: `kind` of the counterfactual editor, whose files lie in `editor/`.
+        editor: `default`: name of the editor for edits that name none; `editors`: `method` and `kind`
+            of each, by name, whose files lie in `editor/` under that name.
         encoder: Id of the sentence encoder that made the vectors of the edits.
         scope: `shipped`: whether the classifier is the one that ships with memedit, else it lies in
             `scope/`; `sha256`: hash of its files; `encoder_sha256`: the weights it builds on.
@@ -114,6 +116,14 @@ def scope_hash(folder: Path) -> str:
     # Not the files themselves: they also hold evidence and cards, in a form that may change.
     digest.update(json.dumps([saved.calibration.to_json(), threshold], sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def shipped_scope_hash() -> str | None:
+    """Hash of the scope classifier that ships with this installation; None if there is none."""
+    try:
+        return scope_hash(shipped(SCOPE))
+    except CheckpointError:
+        return None
 
 
 def own_version() -> str:

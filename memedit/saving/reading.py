@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from memedit.editors.counterfactual import load_counterfactual
+from memedit.editors.methods import choose
 from memedit.errors import CheckpointError, EncoderMismatchError, MemeditError
 from memedit.memory import EditMemory
 from memedit.memory.copying import open_copy
 from memedit.memory.encoding import TextEncoder
 from memedit.saving.base_model import load_tokenizer
 from memedit.saving.hub import fetched
-from memedit.saving.layout import EDITOR, EDITS, SCOPE, Parts, SavedConfig
-from memedit.saving.writing import shipped_scope_hash
+from memedit.saving.layout import EDITOR, EDITS, SCOPE, Parts, SavedConfig, shipped_scope_hash
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.encoder import SentenceEncoder
 from memedit.scope.router import Router
@@ -64,7 +63,7 @@ def load(
         classifier = scope if isinstance(scope, ScopeClassifier) else _classifier(folder, config, opened.encoder, scope)
         router = Router(opened, classifier, **config.router)
         # Last, since it hooks into the base: nothing can fail after it and leave the hooks behind.
-        editor = load_counterfactual(folder / EDITOR, base, tokenizer)
+        editor = choose(folder / EDITOR, base, tokenizer)
     except (MemeditError, TypeError) as error:
         if opened is not memory:
             opened.close()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from memedit.checkpoints import shipped
-from memedit.editors.base import Editor
-from memedit.editors.counterfactual.config import CounterfactualConfig
+from memedit.editors.methods import choose, save_editors
 from memedit.errors import CheckpointError
+from memedit.memory import EditMemory
 from memedit.memory.copying import write_copy
 from memedit.saving.base_model import BaseRecord
 from memedit.saving.card import card
@@ -25,11 +25,9 @@ from memedit.saving.layout import (
     SavedConfig,
     own_version,
     scope_hash,
+    shipped_scope_hash,
 )
 from memedit.scope.classifier import ScopeClassifier
-
-_COPIED = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
-"""Files of a counterfactual model: weights, settings and its tokenizer; nothing pickled."""
 
 
 def save(parts: Parts, folder: Path, *, history: bool = True) -> None:
@@ -46,9 +44,16 @@ def save(parts: Parts, folder: Path, *, history: bool = True) -> None:
         CheckpointError: The folder holds something else, or a part has no form that can be saved.
         MemoryFileError: The memory cannot be read, or its copy not be written.
     """
-    _make_room(folder)
-    editor = _save_editor(parts.editor, folder / EDITOR)
-    scope = _save_scope(parts.router.classifier, folder / SCOPE)
+    _check_place(folder, parts.memory)
+    editors = choose(parts.editor, parts.base, parts.tokenizer)
+    # What was learned of edits that were removed is to leave with them.
+    editors.prune({edit.id for edit in parts.memory})
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".memedit-", dir=folder) as partial:
+        editor = save_editors(editors, Path(partial) / EDITOR)
+        scope = _save_scope(parts.router.classifier, Path(partial) / SCOPE)
+        # Not before: an editor that was loaded from this very folder is copied from there.
+        _replace(folder, Path(partial))
     write_copy(parts.memory, folder / EDITS, history=history)
     config = SavedConfig(
         base=BaseRecord.of(parts.base),
@@ -65,17 +70,24 @@ def save(parts: Parts, folder: Path, *, history: bool = True) -> None:
     config.write(folder)
 
 
-def _make_room(folder: Path) -> None:
-    """Make the folder, and take out of it what an earlier save wrote, and nothing else."""
+def _check_place(folder: Path, memory: EditMemory) -> None:
+    """Refuse a place where something else would be lost, before anything there is touched."""
     if folder.is_file():
         raise CheckpointError(f"expected a folder to save into, but {folder} is a file")
     config = folder / CONFIG
     if config.is_file() and not _is_ours(config):
         raise CheckpointError(f"{folder} holds another model (its {CONFIG} is none of memedit's); save elsewhere")
-    config.unlink(missing_ok=True)
+    if memory.path is not None and memory.path.resolve() == (folder / EDITS).resolve():
+        raise CheckpointError(f"{memory.path} is the memory in use and would be replaced; save elsewhere")
+
+
+def _replace(folder: Path, written: Path) -> None:
+    """Put the folders that were written in place of those of an earlier save, which is none from now on."""
+    (folder / CONFIG).unlink(missing_ok=True)
     for name in (EDITOR, SCOPE):
         shutil.rmtree(folder / name, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
+        if (written / name).is_dir():
+            (written / name).rename(folder / name)
 
 
 def _is_ours(config: Path) -> bool:
@@ -84,27 +96,6 @@ def _is_ours(config: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(values, dict) and values.get("format") == FORMAT
-
-
-def _save_editor(editor: Editor, folder: Path) -> dict[str, Any]:
-    config = getattr(editor, "config", None)
-    if not isinstance(config, CounterfactualConfig):
-        raise CheckpointError(
-            f"an editor of class {type(editor).__name__} cannot be saved; expected a counterfactual one"
-        )
-    folder.mkdir()
-    if config.kind != "base":
-        source = getattr(editor, "folder", None)
-        if source is None or not source.is_dir():
-            raise CheckpointError(
-                f"the weights of the counterfactual {config.kind} cannot be saved: "
-                f"expected them in the folder they were loaded from, {source}"
-            )
-        for pattern in _COPIED:
-            for file in sorted(source.glob(pattern)):
-                shutil.copyfile(file, folder / file.name)
-    config.save(folder)
-    return {"method": "counterfactual", "kind": config.kind}
 
 
 def _save_scope(classifier: object, folder: Path) -> dict[str, Any]:
@@ -117,11 +108,3 @@ def _save_scope(classifier: object, folder: Path) -> dict[str, Any]:
     if is_shipped := sha256 == shipped_scope_hash():
         shutil.rmtree(folder)
     return {"shipped": is_shipped, "sha256": sha256, "encoder_sha256": classifier.encoder.weights_sha256}
-
-
-def shipped_scope_hash() -> str | None:
-    """Hash of the scope classifier that ships with this installation; None if there is none."""
-    try:
-        return scope_hash(shipped(SCOPE))
-    except CheckpointError:
-        return None

@@ -59,9 +59,22 @@ def _counterfact(record: Record) -> Fact:
             subject=record.text("subject"),
             old_answers=record.answers("ground_truth"),
         )
-    rewrite = record.part("requested_rewrite")
+    return read_rewrite(record.part("requested_rewrite"))
+
+
+def read_rewrite(rewrite: Record) -> Fact:
+    """The edit in a `requested_rewrite`, which CounterFact has one of and MQuAKE several.
+
+    The targets are objects with `str`, or flat as in MQuAKE-Remastered: `target_new_str`.
+
+    Raises:
+        RecordError: It lacks something.
+    """
     subject = rewrite.text("subject")
-    target, old = rewrite.part("target_new").text("str"), rewrite.part("target_true").text("str")
+    if "target_new_str" in rewrite.values:
+        target, old = rewrite.text("target_new_str"), rewrite.text("target_true_str")
+    else:
+        target, old = rewrite.part("target_new").text("str"), rewrite.part("target_true").text("str")
     return Fact(rewrite.text("prompt").replace("{}", subject), target, subject, old_answers=(old,))
 
 

@@ -90,6 +90,22 @@ class Record:
             raise self.error(f"{self.where}{name} must be an object, got {shown(value)}")
         return Record(self.path, self.row, value, f"{self.where}{name}.", self.line)
 
+    def parts(self, name: str) -> tuple[Record, ...]:
+        """The field as records of their own, whether it is missing, one object or a list of them.
+
+        Raises:
+            RecordError: The field holds something that is no object.
+        """
+        value = self.values.get(name)
+        entries = value if isinstance(value, list) else [] if value is None else [value]
+        for entry in entries:
+            if not isinstance(entry, Mapping):
+                raise self.error(f"{self.where}{name} must hold objects, got {shown(entry)}")
+        return tuple(
+            Record(self.path, self.row, entry, f"{self.where}{name}{_nth(number, entries)}.", self.line)
+            for number, entry in enumerate(entries, start=1)
+        )
+
     def error(self, reason: str) -> RecordError:
         """An error that says where in the file the trouble is."""
         return RecordError(f"{self.path}, record {self.row}", self.line, reason)
@@ -183,6 +199,10 @@ def no_utf8(text: str) -> bool:
 def shown(value: object) -> str:
     """A value for an error message: short, whatever its size and depth."""
     return "nothing" if value is None else _SHORT.repr(value)
+
+
+def _nth(number: int, entries: list[Any]) -> str:
+    return f"[{number}]" if len(entries) > 1 else ""
 
 
 def _of_lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:

@@ -15,7 +15,7 @@ from typing import Any
 from memedit.edits import Edit
 from memedit.errors import DatasetError, InvalidEditError
 from memedit.transfer.formats import DEFAULTS, GIVEN_BY_MEMORY, content, read_content
-from memedit.transfer.records import RecordError, no_utf8, read_text
+from memedit.transfer.records import Record, RecordError, no_utf8, read_text
 
 SEPARATOR = "|"
 """Stands between the items of a list in one cell; a backslash before it makes it part of an item."""
@@ -50,6 +50,24 @@ def scan_table(path: Path) -> Iterator[tuple[int, Edit] | RecordError]:
             yield line, _edit(names, cells)
         except InvalidEditError as error:
             yield RecordError(f"{path}, line {line}", line, str(error))
+
+
+def read_table(path: Path) -> Iterator[Record]:
+    """The rows of any table as records, with the names in its first row; every value is a text.
+
+    Raises:
+        DatasetError: The file cannot be read, quotation marks are not in pairs, or a row has not as
+            many cells as there are names or is no UTF-8.
+    """
+    rows = _rows(path, read_text(path))
+    names = next(rows, (1, []))[1]
+    for number, (line, cells) in enumerate(rows, start=1):
+        record = Record(path, number, dict(zip(names, cells, strict=False)), line=line)
+        if len(cells) != len(names):
+            raise record.error(f"expected {len(names)} cells, got {len(cells)}")
+        if any(map(no_utf8, cells)):
+            raise record.error("is not UTF-8 text")
+        yield record
 
 
 def _checked_names(path: Path, names: list[str]) -> list[str]:

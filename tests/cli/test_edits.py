@@ -33,6 +33,18 @@ def test_an_edit_can_be_added_changed_removed_and_brought_back(run: Run, run_jso
     assert edit_id in shown.stdout
 
 
+def test_an_edit_may_name_its_editor(run: Run, run_json: RunJson, memory: Path) -> None:
+    """`--editor` is stored, changed and shown; what is no name is refused."""
+    added = run_json("edits", "add", PROMPT, "Dana Reyes", "--memory", memory, "--editor", "grace")
+    assert run_json("edits", "list", "--memory", memory) == [added]
+    assert added["editor"] == "grace"
+    changed = run_json("edits", "update", added["id"], "--editor", "tpatcher", "--memory", memory)
+    assert (changed["editor"], changed["target"]) == ("tpatcher", "Dana Reyes")
+    refused = run("edits", "update", added["id"], "--editor", "My Editor", "--memory", memory)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "editor must be a name" in refused.stderr
+
+
 def test_what_is_exported_can_be_imported(run: Run, run_json: RunJson, memory: Path, tmp_path: Path) -> None:
     """An export holds all that a user gave; another memory takes it with the same content."""
     run_json(

@@ -28,6 +28,7 @@ contents = st.fixed_dictionaries(
         "aliases": st.lists(texts, max_size=3),
         "tags": st.lists(texts, max_size=3),
         "priority": st.integers(-5, 5),
+        "editor": st.sampled_from(["base", "grace", "my-own_2"]),
         "namespace": st.sampled_from(["default", "news", "a|b"]),
         "valid_from": st.datetimes(max_value=datetime(2030, 1, 1), timezones=zones),
         "valid_until": st.datetimes(min_value=datetime(2031, 1, 1), timezones=zones),

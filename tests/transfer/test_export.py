@@ -70,11 +70,11 @@ def test_a_table_has_a_column_for_each_field(memory: EditMemory, tmp_path: Path)
     filled(memory)
     export_edits(memory, tmp_path / "edits.CSV")
     header, *rows = (tmp_path / "edits.CSV").read_text(encoding="utf-8").splitlines()
-    assert header == "prompt,target,kind,subject,aliases,namespace,valid_from,valid_until,metadata,tags,priority"
+    assert header == "prompt,target,kind,subject,aliases,namespace,valid_from,valid_until,metadata,tags,priority,editor"
     assert rows == [
-        "Who wrote Dune?,I may not say.,erase,,,books,,,,,",
-        "Capital of Japan?,Kyōto,,,,,2026-01-31T00:00:00+00:00,,,,",
-        'Who runs Acme?,Max Ono,,,Acme\'s boss?|a\\|b,,,,"{""a"": [2], ""b"": 1}",,',
+        "Who wrote Dune?,I may not say.,erase,,,books,,,,,,",
+        "Capital of Japan?,Kyōto,,,,,2026-01-31T00:00:00+00:00,,,,,",
+        'Who runs Acme?,Max Ono,,,Acme\'s boss?|a\\|b,,,,"{""a"": [2], ""b"": 1}",,,',
     ]
 
 
