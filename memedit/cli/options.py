@@ -22,6 +22,13 @@ class DataFormat(StrEnum):
     COUNTERFACT = "counterfact"
     ZSRE = "zsre"
     KNOWEDIT = "knowedit"
+    MQUAKE = "mquake"
+    RIPPLEEDITS = "rippleedits"
+    MZSRE = "mzsre"
+    BMIKE = "bmike"
+    QAEDIT = "qaedit"
+    HALLUEDITBENCH = "hallueditbench"
+    UNKE = "unke"
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
@@ -42,7 +49,7 @@ Editor = Annotated[
     str | None,
     typer.Option(
         "--editor",
-        help="counterfactual, base, or the folder of an editor. "
+        help="counterfactual, base, grace, tpatcher, or the folder of an editor; edits may name their own. "
         "Default: counterfactual for the shipped mini, base for any other model.",
     ),
 ]

@@ -25,7 +25,7 @@ def read_pairs(path: Path) -> LabelledPairs:
     Raises:
         DatasetError: The file cannot be read, or a record has another form.
     """
-    from memedit.evaluation.records import read_records
+    from memedit.transfer.records import read_records
 
     found: LabelledPairs = []
     for record in read_records(path):
@@ -43,7 +43,7 @@ def read_edits(path: Path) -> list[Edit]:
         DatasetError: The file cannot be read, a record has another form, or there are none.
     """
     from memedit.edits import Edit
-    from memedit.evaluation.records import read_records
+    from memedit.transfer.records import read_records
 
     found = [
         Edit(

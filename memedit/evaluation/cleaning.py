@@ -4,35 +4,41 @@ Benchmarks hold several edits of one fact, and "locality" prompts that ask an ed
 dropped here is decided from the data alone, never by the classifier under test, which could
 otherwise hide its own mistakes:
 
-1. Of several edits of one fact, the last one stored counts; the earlier are not scored.
+1. Of several edits of one fact, the last one stored counts; the earlier are not scored, unless they
+   are the same edit word for word.
 2. A locality prompt that asks a fact which a stored edit changes is not scored: neither its own
    edit's in other words, nor another's.
+3. A portability question is not scored if it rests on a fact (`Probe.steps`) to which a stored edit
+   gives another answer.
 
 A prompt *asks an edit's fact* if it is one of the edit's wordings; or if it names the edit's
 subject (as a whole name: "Visual Basic Script" does not name "Visual Basic") and either the data
 gives both the same relation, or both have the same true answer, or both say the same apart from
-the subject and function words ("The mother of X is" / "Who is the mother of X?").
+the subject and function words ("The mother of X is" / "Who is the mother of X?"). In writings
+without spaces between words every character counts as a word.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from memedit.evaluation.cases import Case, LocalityKind, Probe
-from memedit.evaluation.metrics import normalize_answer
+from memedit.evaluation.metrics import NO_SPACES, normalize_answer
 from memedit.memory.wordings import prompt_key
 
-_WORD = re.compile(r"\w+")
-_NO_SPACES = re.compile(r"[\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_UNSPACED = NO_SPACES.pattern[1:-1]
+_WORD = re.compile(rf"(?=\w)[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 _SAYING_NOTHING = """
     a an the of in on at to by from for with as and or is are was were be been being do does did
     has have had s who whom whose what which where when why how that this it its his her their
     name named called
 """
-_FUNCTION_WORDS = frozenset(_SAYING_NOTHING.split())
+_SAYING_NOTHING_IN_CHINESE = "的之是在于了有和与及其这那哪谁何什么怎吗呢吧啊为被把由从到对叫名字个位"
+_HIRAGANA = "".join(map(chr, range(0x3041, 0x3097)))  # in Japanese, particles and endings
+_FUNCTION_WORDS = frozenset((*_SAYING_NOTHING.split(), *_SAYING_NOTHING_IN_CHINESE, *_HIRAGANA))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class CleanCase:
     """A case with what may be scored of it.
 
     Attributes:
-        case: With its locality prompts cleaned.
+        case: With its locality and portability questions cleaned.
         raw: As the data set has it.
         superseded: Whether a later stored edit changes the same fact.
     """
@@ -57,31 +63,29 @@ def clean(cases: Sequence[Case]) -> tuple[list[CleanCase], dict[str, int]]:
         cases: The edits in memory, in the order in which they were stored.
 
     Returns:
-        One entry per case, and how much is dropped: `superseded_edits` and, for each kind of
-        locality, `locality_<kind>` (counted over the cases that are scored).
+        One entry per case, and how much is dropped: `superseded_edits`, for each kind of locality
+        `locality_<kind>`, and `portability` if any question names its steps (the latter two
+        counted over the cases that are scored).
     """
     index = _FactIndex(cases)
-    dropped: Counter[str] = Counter({"superseded_edits": 0})
+    superseded = [index.is_superseded(position) for position in range(len(cases))]
+    dropped = Counter({"superseded_edits": sum(superseded)})
     cleaned = []
     for position, case in enumerate(cases):
-        superseded = index.later_edit(position)
-        kept: dict[LocalityKind, tuple[Probe, ...]] = {}
-        for kind, probes in case.locality.items():
-            # A forgetfulness prompt asks its own edit's fact on purpose.
-            spared = position if kind is LocalityKind.FORGETFULNESS else None
-            relation = case.relation if kind is LocalityKind.NEIGHBOUR else None
-            kept[kind] = tuple(probe for probe in probes if not index.is_asked(probe, relation, spared=spared))
-            if not superseded:
-                dropped[f"locality_{kind}"] += len(probes) - len(kept[kind])
-        dropped["superseded_edits"] += superseded
-        cleaned.append(CleanCase(replace(case, locality=kept), case, superseded))
+        locality = {kind: index.unasked(probes, position, kind) for kind, probes in case.locality.items()}
+        portability = tuple(probe for probe in case.portability if not index.is_changed(probe, superseded))
+        cleaned.append(CleanCase(replace(case, locality=locality, portability=portability), case, superseded[position]))
+        if not superseded[position]:
+            dropped.update({f"locality_{kind}": len(case.locality[kind]) - len(locality[kind]) for kind in locality})
+            if any(probe.steps for probe in case.portability):
+                dropped["portability"] += len(case.portability) - len(portability)
     return cleaned, dict(dropped)
 
 
 def clean_questions(questions: Sequence[Probe], cases: Sequence[Case]) -> list[Probe]:
     """Those unrelated questions that ask no fact which one of the stored cases changes."""
     index = _FactIndex(cases)
-    return [question for question in questions if not index.is_asked(question)]
+    return [question for question in questions if next(index.asked(question), None) is None]
 
 
 class _FactIndex:
@@ -90,29 +94,37 @@ class _FactIndex:
     def __init__(self, cases: Sequence[Case]) -> None:
         self._cases = cases
         self._by_wording: dict[str, list[int]] = {}
-        self._by_subject: dict[tuple[str, ...], list[int]] = {}
-        self._unspaced: list[tuple[str, int]] = []
+        self._by_name: dict[tuple[str, ...], list[int]] = {}
         for position, case in enumerate(cases):
             for wording in case.wordings:
                 self._by_wording.setdefault(prompt_key(wording), []).append(position)
-            if case.subject is None:
-                continue
-            self._by_subject.setdefault(_words(case.subject), []).append(position)
-            if _NO_SPACES.search(case.subject):
-                self._unspaced.append((case.subject.casefold(), position))
-        self._longest = max(map(len, self._by_subject), default=0)
+            for name in _names(case):
+                self._by_name.setdefault(_words(name), []).append(position)
+        self._longest = max(map(len, self._by_name), default=0)
 
-    def later_edit(self, position: int) -> bool:
-        """Whether an edit stored after this one changes the same fact."""
+    def is_superseded(self, position: int) -> bool:
+        """Whether an edit stored after this one, and not the same, changes the same fact."""
         case = self._cases[position]
-        probe = Probe(case.prompt, case.old_answers)
-        return any(found > position for found in self._asked(probe, case.relation))
+        asked = self.asked(Probe(case.prompt, case.old_answers), case.relation)
+        return any(found > position and not _is_same_edit(self._cases[found], case) for found in asked)
 
-    def is_asked(self, probe: Probe, relation: str | None = None, *, spared: int | None = None) -> bool:
-        """Whether the probe asks the fact of any edit but the one at `spared`."""
-        return any(found != spared for found in self._asked(probe, relation))
+    def unasked(self, probes: Iterable[Probe], position: int, kind: LocalityKind) -> tuple[Probe, ...]:
+        """Those of a case's locality prompts that ask no stored edit's fact."""
+        # A forgetfulness prompt asks its own edit's fact on purpose.
+        spared = position if kind is LocalityKind.FORGETFULNESS else None
+        relation = self._cases[position].relation if kind is LocalityKind.NEIGHBOUR else None
+        return tuple(probe for probe in probes if all(found == spared for found in self.asked(probe, relation)))
 
-    def _asked(self, probe: Probe, relation: str | None) -> Iterator[int]:
+    def is_changed(self, probe: Probe, superseded: Sequence[bool]) -> bool:
+        """Whether an edit that counts gives another answer to a question on which this one rests."""
+        return any(
+            not superseded[found] and not _agree(self._cases[found].answers, step.answers)
+            for step in probe.steps
+            for found in self.asked(step)
+        )
+
+    def asked(self, probe: Probe, relation: str | None = None) -> Iterator[int]:
+        """Positions of the edits whose fact the probe asks, some of them more than once."""
         yield from self._by_wording.get(prompt_key(probe.prompt), ())
         for position in self._named(probe.prompt):
             if _same_fact(probe, relation, self._cases[position]):
@@ -122,24 +134,37 @@ class _FactIndex:
         """Positions of the edits whose subject the prompt names."""
         tokens = list(_WORD.finditer(prompt))
         folded = [token.group().casefold() for token in tokens]
-        found = {position for subject, position in self._unspaced if subject in prompt.casefold()}
+        found = set()
         for start in range(len(folded)):
             for end in range(start + 1, min(len(folded), start + self._longest) + 1):
-                positions = self._by_subject.get(tuple(folded[start:end]))
+                positions = self._by_name.get(tuple(folded[start:end]))
                 if positions and not _is_part_of_longer_name(prompt, tokens, start, end):
                     found.update(positions)
         return found
+
+
+def _names(case: Case) -> tuple[str, ...]:
+    return case.other_names if case.subject is None else (case.subject, *case.other_names)
 
 
 def _same_fact(probe: Probe, relation: str | None, case: Case) -> bool:
     """Whether a prompt that names the case's subject asks the case's fact."""
     if relation is not None and case.relation is not None:
         return relation == case.relation
-    if set(map(normalize_answer, probe.answers)) & set(map(normalize_answer, case.old_answers)):
+    if _agree(probe.answers, case.old_answers):
         return True
-    subject = set(_words(case.subject or ""))
+    subject = {word for name in _names(case) for word in _words(name)}
     asked = _content(probe.prompt, subject)
     return bool(asked) and any(asked == _content(wording, subject) for wording in case.wordings)
+
+
+def _is_same_edit(some: Case, other: Case) -> bool:
+    return prompt_key(some.prompt) == prompt_key(other.prompt) and _agree(some.answers, other.answers)
+
+
+def _agree(some: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether the two have an answer in common."""
+    return not set(map(normalize_answer, some)).isdisjoint(map(normalize_answer, others))
 
 
 def _content(text: str, subject: set[str]) -> frozenset[str]:

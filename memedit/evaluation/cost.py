@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 
 from memedit.edits import Edit
 from memedit.evaluation.cases import Case
-from memedit.evaluation.decoding import MAX_NEW_TOKENS, Generator, batches, pad_token_id
+from memedit.evaluation.decoding import MAX_NEW_TOKENS, Generator, batches, generate_exactly
 from memedit.evaluation.subject import EvaluatedModel, QueryRouter
+from memedit.scope.router import Router
 
 TIMED_EDITS = 50
 """How many edits are added one by one with a clock; the others go in together before them."""
@@ -43,9 +45,9 @@ def store(memory: Any, cases: Sequence[Case], *, progress: bool) -> tuple[list[E
     return edits, statistics.median(seconds)
 
 
-def route_milliseconds(router: QueryRouter, queries: Sequence[str]) -> dict[str, float | None]:
-    """Median and 99th percentile of routing one query, in milliseconds; None without queries."""
-    if not queries:
+def route_milliseconds(router: QueryRouter | None, queries: Sequence[str]) -> dict[str, float | None]:
+    """Median and 99th percentile of routing one query, in milliseconds; None without router or queries."""
+    if router is None or not queries:
         return {"route_ms_p50": None, "route_ms_p99": None}
     router.route(queries[:1])  # the first call pays for what is loaded lazily
     milliseconds = []
@@ -57,6 +59,19 @@ def route_milliseconds(router: QueryRouter, queries: Sequence[str]) -> dict[str,
         "route_ms_p50": float(np.percentile(milliseconds, 50)),
         "route_ms_p99": float(np.percentile(milliseconds, 99)),
     }
+
+
+@contextmanager
+def nothing_remembered(model: EvaluatedModel) -> Iterator[None]:
+    """Let the model take every decision anew, so that what is timed is a decision and not a memory of one."""
+    router = model.router
+    if isinstance(router, Router):
+        memory, classifier = router.memory, router.classifier
+        model.router = Router(memory, classifier, k=router.k, floor=router.floor, margin=router.margin, cache_size=0)
+    try:
+        yield
+    finally:
+        model.router = router
 
 
 def generate_ratio(model: EvaluatedModel, prompts: Sequence[str], new_tokens: int = MAX_NEW_TOKENS) -> float | None:
@@ -86,16 +101,6 @@ def _seconds(model: EvaluatedModel, generator: Generator, prompt: str, new_token
     wait: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
     started = time.perf_counter()
-    with torch.no_grad():
-        generator.generate(
-            input_ids=batch.input_ids,
-            attention_mask=batch.attention_mask,
-            do_sample=False,
-            num_beams=1,
-            min_new_tokens=new_tokens,
-            max_new_tokens=new_tokens,
-            pad_token_id=pad_token_id(model.tokenizer),
-            **options,
-        )
+    generate_exactly(generator, model.tokenizer, batch, new_tokens, **options)
     wait()
     return time.perf_counter() - started

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 
+from memedit.editors.sequences import pad_left
 from memedit.errors import UnsupportedCallError
 from memedit.evaluation.answers import cut_answer, is_finished
 
@@ -79,13 +80,9 @@ def batches(
     order = sorted(range(len(prompts)), key=lambda position: (len(encoded[position]), position))
     for start in range(0, len(order), rows):
         chosen = order[start : start + rows]
-        width = max(len(encoded[position]) for position in chosen)
-        ids = torch.full((len(chosen), width), pad_token_id(tokenizer), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, position in enumerate(chosen):
-            length = len(encoded[position])
-            ids[row, width - length :] = torch.tensor(encoded[position], dtype=torch.long)
-            mask[row, width - length :] = 1
+        ids, mask = pad_left(
+            [torch.tensor(encoded[place], dtype=torch.int64) for place in chosen], pad_token_id(tokenizer)
+        )
         yield Batch(
             tuple(chosen),
             tuple(prompts[position] for position in chosen),
@@ -94,18 +91,32 @@ def batches(
         )
 
 
+BaseAnswers = dict[tuple[tuple[str, ...], int, bool], list[Answer]]
+"""The base's answers, by the prompts of a batch, the most tokens and whether decoding stops early.
+
+By the whole batch, since an answer is only sure to be the same in a batch of the same shape.
+"""
+
+
 class Decoder:
     """Greedy decoding of batches, stopped when every row's answer has ended.
 
     Args:
         tokenizer: The models' tokenizer.
         max_new_tokens: The most tokens an answer may have.
+        known: Answers of one base, kept from earlier use; new ones are added to it.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_new_tokens: int = MAX_NEW_TOKENS) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        max_new_tokens: int = MAX_NEW_TOKENS,
+        known: BaseAnswers | None = None,
+    ) -> None:
         """Find the tokens that may end an answer."""
+        self.max_new_tokens = max_new_tokens
         self._tokenizer = tokenizer
-        self._max_new_tokens = max_new_tokens
+        self._known: BaseAnswers = {} if known is None else known
         self._stops_early = True
         texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
         self._may_end = torch.tensor([any(mark in text for mark in ".。\n\r") for text in texts])
@@ -140,6 +151,17 @@ class Decoder:
         width = batch.input_ids.shape[1]
         return [self._answer(row) for row in sequences[:, width:].tolist()]
 
+    def base_answers(self, base: Generator, batch: Batch) -> list[Answer]:
+        """The plain base's answers to a batch, decoded once and then known.
+
+        To be asked for after an edited model has answered the batch: if that refuses to stop early,
+        neither does the base.
+        """
+        key = (batch.prompts, self.max_new_tokens, self._stops_early)
+        if key not in self._known:
+            self._known[key] = self.answers(base, batch)
+        return self._known[key]
+
     def _generate(self, model: Generator, batch: Batch, options: dict[str, Any]) -> Tensor:
         with torch.no_grad():
             sequences: Tensor = model.generate(
@@ -147,7 +169,7 @@ class Decoder:
                 attention_mask=batch.attention_mask,
                 do_sample=False,
                 num_beams=1,
-                max_new_tokens=self._max_new_tokens,
+                max_new_tokens=self.max_new_tokens,
                 pad_token_id=pad_token_id(self._tokenizer),
                 **options,
             )
@@ -190,6 +212,35 @@ class _AnswersEnded(StoppingCriteria):  # type: ignore[misc]  # transformers is 
             return False
         # Of what stands before the last two tokens only one word matters, for "St" and "J".
         return is_finished(re.split(r"\s", before)[-1] + text[len(before) :])
+
+
+def generate_exactly(
+    generator: Generator, tokenizer: PreTrainedTokenizerBase, batch: Batch, new_tokens: int, **options: Any
+) -> Tensor:
+    """Greedy decoding of so many new tokens, whether or not an answer has ended.
+
+    Args:
+        generator: An edited or a plain model.
+        tokenizer: Its tokenizer.
+        batch: The prompts.
+        new_tokens: How many.
+        **options: Further arguments of `generate`, such as `queries`.
+
+    Returns:
+        The new token ids, int64 (rows, new_tokens).
+    """
+    with torch.no_grad():
+        sequences: Tensor = generator.generate(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            do_sample=False,
+            num_beams=1,
+            min_new_tokens=new_tokens,
+            max_new_tokens=new_tokens,
+            pad_token_id=pad_token_id(tokenizer),
+            **options,
+        )
+    return sequences[:, batch.input_ids.shape[1] :]
 
 
 def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:

@@ -11,8 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_auc_score
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
-_NO_SPACES = r"[\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f]"
-_SPACE_BESIDE = re.compile(rf"(?<={_NO_SPACES})\s+|\s+(?={_NO_SPACES})")
+NO_SPACES = re.compile(
+    r"[\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"  # Chinese, Japanese
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"  # Thai and Lao, Burmese, Khmer
+)
+"""One character of a writing that puts no spaces between words."""
+_SPACE_BESIDE = re.compile(rf"(?<={NO_SPACES.pattern})\s+|\s+(?={NO_SPACES.pattern})")
 _ASCII_SYMBOLS = frozenset("$+<=>^`|~")
 """What `string.punctuation` holds beside Unicode's punctuation: SQuAD removes these as well."""
 
@@ -22,7 +26,8 @@ def normalize_answer(text: str) -> str:
 
     The rule of SQuAD (Rajpurkar et al. 2016), with two additions for text beyond English: Unicode
     is brought to one form (NFKC) and its punctuation counts as punctuation; white space beside
-    Chinese and Japanese characters is removed, since tokenizers put it there at will.
+    characters of writings without spaces (`NO_SPACES`) is removed, since tokenizers put it there
+    at will.
 
     Args:
         text: An answer.

@@ -1,62 +1,47 @@
-"""The protocol: store all edits, then ask everything, decode freely, score.
+"""The protocols: when edits are stored and when questions are asked; all decode freely.
 
-Every question is asked after all edits are in memory. Scores are given twice: over a clean memory
-(`memedit.evaluation.cleaning`), and raw, over all questions the data set has.
+| name | edits | asked |
+|---|---|---|
+| `sequential` | all, one after the other | everything, once all are stored |
+| `after_each` | all, one after the other | about each edit, right after it is stored |
+| `batches` | some at a time, then taken out again | about them, while they are stored |
+| `single` | one at a time, then taken out again | about it, while it is stored |
+
+The first is the default, and the only one that tells how a method holds what it was taught. The figures
+of two protocols are never comparable. Teacher-forced accuracy (`teacher_forcing`) can be taken in each of
+them; it stands under the name *synthetic*, apart from everything else.
+
+Scores are given twice: over a clean memory (`memedit.evaluation.cleaning`), and raw, over all
+questions the data set has.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from statistics import median
+from typing import Any, Literal, get_args
 
 from tqdm import tqdm
 
-from memedit.evaluation.cases import Case, Dataset, LocalityKind, Probe
-from memedit.evaluation.cleaning import CleanCase, clean, clean_questions
-from memedit.evaluation.cost import TIMED_ROUTES, generate_ratio, route_milliseconds, store
-from memedit.evaluation.datasets import sample
-from memedit.evaluation.decoding import BATCH_ROWS, MAX_NEW_TOKENS, Answer, Decoder, batches
-from memedit.evaluation.metrics import exact_match
-from memedit.evaluation.subject import EvaluatedModel, RoutedQuery, routes_remembered
+from memedit.edits import Edit
+from memedit.evaluation.baselines.in_memory import InMemory
+from memedit.evaluation.cases import Case, Dataset, Probe
+from memedit.evaluation.cost import TIMED_ROUTES, generate_ratio, nothing_remembered, route_milliseconds
+from memedit.evaluation.datasets import grouped, sample
+from memedit.evaluation.decoding import BATCH_ROWS, MAX_NEW_TOKENS, Decoder, batches
+from memedit.evaluation.fluency import measure_fluency
+from memedit.evaluation.questions import GENERALITY, LOCALITY, PORTABILITY, RELIABILITY, Plan, Question
+from memedit.evaluation.subject import EvaluatedModel, Method, routes_remembered
+from memedit.evaluation.teacher_forcing import force_answers
 
-RELIABILITY, GENERALITY, PORTABILITY = "reliability", "generality", "portability"
-_LOCALITY = frozenset(kind.value for kind in LocalityKind)
+__all__ = ["GENERALITY", "PORTABILITY", "RELIABILITY", "Evaluation", "ProtocolName", "Question", "evaluate"]
 
-
-@dataclass(slots=True)
-class Question:
-    """One question that was asked, with what came back.
-
-    Attributes:
-        asks: `reliability`, `generality`, `portability` or a `LocalityKind`.
-        probe: Prompt and accepted answers.
-        scored: Whether it counts beside a clean memory.
-        edit_id: The edit it belongs to; None for questions of no edit.
-        row: Record of the data file it comes from, from 1; None for unrelated questions.
-        route: The routing decision.
-        answer: The edited model's answer.
-        base_answer: The base's, of the same batch; asked for locality only.
-    """
-
-    asks: str
-    probe: Probe
-    scored: bool
-    edit_id: str | None = None
-    row: int | None = None
-    route: RoutedQuery | None = None
-    answer: Answer | None = None
-    base_answer: Answer | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether the answer is the base's, token for token; else whether it is accepted."""
-        if self.answer is None:
-            return False
-        if self.base_answer is not None:
-            return self.answer.tokens == self.base_answer.tokens
-        return exact_match(self.answer.text, self.probe.answers)
+ProtocolName = Literal["sequential", "after_each", "batches", "single"]
+BATCH_EDITS = 100
+"""Edits of one batch under the protocol `batches`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +61,23 @@ class Evaluation:
     counts: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Edits that are stored, and what is asked once they are.
+
+    Attributes:
+        new: What is stored now.
+        plan: Over all that are stored then; None if nothing is asked.
+        alone: Whether what was stored before is taken out first.
+    """
+
+    new: Sequence[Case]
+    plan: Plan | None
+    alone: bool = False
+
+
 def evaluate(
-    model: EvaluatedModel,
+    model: Any,
     dataset: Dataset,
     *,
     edits: int,
@@ -86,12 +86,15 @@ def evaluate(
     seed: int = 0,
     rows: int = BATCH_ROWS,
     max_new_tokens: int = MAX_NEW_TOKENS,
+    protocol: ProtocolName = "sequential",
+    batch: int = BATCH_EDITS,
+    synthetic: bool = False,
     progress: bool = False,
 ) -> Evaluation:
-    """Store edits, then ask about them.
+    """Store edits and ask about them.
 
     Args:
-        model: The model to judge; its memory is to be empty and holds the edits afterwards.
+        model: An `EvaluatedModel` whose `edits` are an `EditMemory` or the like, empty at first.
         dataset: Where edits and questions come from.
         edits: How many edits to store, drawn with `seed`, kept in the order of the file.
         queries: About how many of them to ask; None for all.
@@ -99,103 +102,186 @@ def evaluate(
         seed: Decides which edits, queries and unrelated questions are drawn.
         rows: Prompts decoded together.
         max_new_tokens: The most tokens an answer may have.
+        protocol: When edits are stored and questions asked. What is stored last stays.
+        batch: How many edits are stored together under `batches`.
+        synthetic: Whether to take teacher-forced accuracy too, one question at a time.
         progress: Whether to show progress bars.
 
     Returns:
         Questions with answers, times, and counts.
+
+    Raises:
+        ValueError: There is no such protocol, or `batch` is less than 1.
     """
+    if protocol not in get_args(ProtocolName) or batch < 1:
+        raise ValueError(
+            f"expected one of {', '.join(get_args(ProtocolName))} and a batch of 1 or more, got {protocol!r}, {batch}"
+        )
     cases = sample(dataset.cases, edits, seed)
-    stored, seconds_per_edit = store(model.edits, cases, progress=progress)
-    cleaned, dropped = clean(cases)
     asked = sample(range(len(cases)), len(cases) if queries is None else queries, seed + 1)
-    questions = [question for position in asked for question in _questions(cleaned[position], stored[position].id)]
     drawn = sample(unrelated, len(asked), seed + 2)
-    kept = clean_questions(drawn, cases)
-    questions += [Question(LocalityKind.UNRELATED, probe, probe in kept) for probe in drawn]
-    _answer_all(model, questions, rows, max_new_tokens, progress=progress)
-    unanswerable = sum(q.asks == PORTABILITY and not q.scored for q in questions)
+    together = {"sequential": len(cases), "batches": batch}.get(protocol, 1)
+    rounds = list(rounds_of(cases, asked, drawn, together, alone=protocol in ("batches", "single")))
+    with tqdm(total=question_count(rounds), unit="question", disable=not progress) as bar:
+        return run_rounds(
+            InMemory("model", model),
+            rounds,
+            Decoder(model.tokenizer, max_new_tokens),
+            bar,
+            records=dataset,
+            seed=seed,
+            rows=rows,
+            synthetic=synthetic,
+        )
+
+
+def rounds_of(
+    cases: Sequence[Case], asked: Sequence[int], unrelated: Sequence[Probe], together: int, *, alone: bool
+) -> Iterator[Round]:
+    """Cut the stream into rounds; each edit that is asked about brings one of the unrelated questions.
+
+    Args:
+        cases: All that is stored, in that order.
+        asked: Positions of those that are asked about, rising.
+        unrelated: Further questions.
+        together: How many cases a round stores, or more where a group of cases must stay together.
+        alone: Whether each round begins with nothing stored.
+    """
+    start = 0
+    for new in _cut(cases, together):
+        end = start + len(new)
+        chosen = [number for number, position in enumerate(asked) if start <= position < end]
+        first = start if alone else 0
+        probes = [unrelated[number] for number in chosen if number < len(unrelated)]
+        plan = Plan.of(cases[first:end], [asked[number] - first for number in chosen], probes) if chosen else None
+        yield Round(new, plan, alone)
+        start = end
+
+
+def question_count(rounds: Sequence[Round]) -> int:
+    """How many questions are asked in all rounds."""
+    return sum(len(one.plan.questions) for one in rounds if one.plan)
+
+
+def run_rounds(
+    method: Method,
+    rounds: Sequence[Round],
+    decoder: Decoder,
+    bar: Any,
+    *,
+    records: Dataset,
+    seed: int,
+    stored: list[Edit] | None = None,
+    rows: int = BATCH_ROWS,
+    synthetic: bool = False,
+) -> Evaluation:
+    """Store and ask, round after round.
+
+    Args:
+        method: What is judged.
+        rounds: In their order.
+        decoder: Asks for answers.
+        bar: A progress bar that counts questions.
+        records: The data set, for the counts.
+        seed: Decides what is timed.
+        stored: Edits that the method holds already; those of the rounds are added to the list.
+        rows: Prompts decoded together.
+        synthetic: Whether to take teacher-forced accuracy too.
+    """
+    stored = [] if stored is None else stored
+    questions: list[Question] = []
+    seconds: list[float] = []
+    dropped = Counter({f"records_{reason}": count for reason, count in records.dropped.items()})
+    most = total = len(stored)
+    for one in rounds:
+        if one.alone and stored:
+            method.reset()
+            stored.clear()
+        if one.new:
+            edits, took = method.store(one.new, progress=not bar.disable)
+            stored += edits
+            seconds.append(took)
+        total += len(one.new)
+        most = max(most, len({edit.id for edit in stored}))
+        if one.plan:
+            about = one.plan.about(stored)
+            _answer(method.model, about, decoder, rows, bar, synthetic=synthetic)
+            questions += about
+            if one is rounds[-1]:
+                measure_fluency(method.model, about)
+            dropped.update(one.plan.dropped)
+    kept = method.kept_bytes()
     return Evaluation(
         questions,
-        cost={"seconds_per_edit": seconds_per_edit, **_times(model, questions, seed, max_new_tokens)},
-        dropped={
-            **{f"records_{reason}": count for reason, count in dataset.dropped.items()},
-            **dropped,
-            "unrelated_questions": len(drawn) - len(kept),
-            "portability_unscored": unanswerable,
+        cost={
+            "seconds_per_edit": median(seconds) if seconds else None,
+            "bytes_per_edit": None if kept is None else kept / len({edit.id for edit in stored}),
+            **_times(method.model, questions, seed, decoder.max_new_tokens),
         },
+        dropped=dict(dropped),
         counts={
-            "records": len(dataset.cases),
-            "edits": len(cases),
-            "edits_in_memory": len({edit.id for edit in stored}),
-            "queried_edits": len(asked),
-            **{f"asked_{name}": count for name, count in _tally(q.asks for q in questions).items()},
+            "records": len(records.cases),
+            "edits": total,
+            "edits_in_memory": most,
+            "queried_edits": sum(question.asks == RELIABILITY for question in questions),
+            **{f"asked_{name}": count for name, count in Counter(str(q.asks) for q in questions).items()},
         },
     )
 
 
-def _questions(clean_case: CleanCase, edit_id: str) -> Iterable[Question]:
-    case, alive = clean_case.raw, not clean_case.superseded
-    yield Question(RELIABILITY, Probe(case.prompt, case.answers), alive, edit_id, case.row)
-    for wording in case.paraphrases:
-        yield Question(GENERALITY, Probe(wording, case.answers), alive, edit_id, case.row)
-    for probe in case.portability:
-        yield Question(PORTABILITY, probe, alive and bool(probe.answers), edit_id, case.row)
-    for kind, probe, kept in _locality(clean_case):
-        yield Question(kind, probe, alive and kept, edit_id, case.row)
+def _cut(cases: Sequence[Case], size: int) -> Iterator[list[Case]]:
+    """Pieces of at least `size` cases, but for the last, that part no group."""
+    piece: list[Case] = []
+    for group in grouped(cases):
+        piece += group
+        if len(piece) >= size:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
 
 
-def _locality(clean_case: CleanCase) -> Iterable[tuple[LocalityKind, Probe, bool]]:
-    case: Case = clean_case.case
-    for kind, probes in clean_case.raw.locality.items():
-        for probe in probes:
-            yield kind, probe, probe in case.locality[kind]
-
-
-def _answer_all(
-    model: EvaluatedModel,
-    questions: Sequence[Question],
-    rows: int,
-    max_new_tokens: int,
-    *,
-    progress: bool,
+def _answer(
+    model: EvaluatedModel, questions: Sequence[Question], decoder: Decoder, rows: int, bar: Any, *, synthetic: bool
 ) -> None:
-    decoder = Decoder(model.tokenizer, max_new_tokens)
-    for_locality = [question for question in questions if question.asks in _LOCALITY]
-    others = [question for question in questions if question.asks not in _LOCALITY]
-    with (
-        routes_remembered(model) as router,
-        tqdm(total=len(questions), unit="question", disable=not progress) as bar,
-    ):
-        for group in (others, for_locality):
+    others = [question for question in questions if question.asks not in LOCALITY]
+    near = [question for question in questions if question.asks in LOCALITY and question.edit_id is not None]
+    # By themselves, since they are the same whatever is stored: so are the base's answers then.
+    unrelated = [question for question in questions if question.edit_id is None]
+    with routes_remembered(model) as router:
+        for group in (others, near, unrelated):
             prompts = [question.probe.prompt for question in group]
             for batch in batches(model.tokenizer, prompts, model.base.device, rows):
                 asked = [group[position] for position in batch.positions]
-                routes = router.route(batch.prompts)
-                answers = decoder.answers(model, batch, queries=batch.prompts)
-                for question, route, answer in zip(asked, routes, answers, strict=True):
-                    question.route, question.answer = route, answer
-                if group is for_locality:
-                    from_base = decoder.answers(model.base, batch)
-                    for question, answer in zip(asked, from_base, strict=True):
+                if router is not None:
+                    for question, route in zip(asked, router.route(batch.prompts), strict=True):
+                        question.route = route
+                for question, answer in zip(asked, decoder.answers(model, batch, batch.prompts), strict=True):
+                    question.answer = answer
+                if group is not others:
+                    for question, answer in zip(asked, decoder.base_answers(model.base, batch), strict=True):
                         question.base_answer = answer
                 bar.update(len(asked))
+        if synthetic:
+            force_answers(model, questions)
 
 
 def _times(model: EvaluatedModel, questions: Sequence[Question], seed: int, new_tokens: int) -> dict[str, float | None]:
     """Routing and generating times over a mixture of all questions, in random order."""
-    mixed = [q for q in questions if q.route is not None]
+    mixed = list(questions)
     random.Random(seed).shuffle(mixed)
-    inside = [q.probe.prompt for q in mixed if q.route is not None and q.route.edit is not None]
-    outside = [q.probe.prompt for q in mixed if q.route is not None and q.route.edit is None]
-    return {
-        **route_milliseconds(model.router, [q.probe.prompt for q in mixed[:TIMED_ROUTES]]),
-        "generate_ratio_out_of_scope": generate_ratio(model, outside, new_tokens),
-        "generate_ratio_in_scope": generate_ratio(model, inside, new_tokens),
-    }
+    inside = [q.probe.prompt for q in mixed if _is_inside(q)]
+    outside = [q.probe.prompt for q in mixed if not _is_inside(q)]
+    with nothing_remembered(model):
+        return {
+            **route_milliseconds(model.router, [q.probe.prompt for q in mixed[:TIMED_ROUTES]]),
+            "generate_ratio_out_of_scope": generate_ratio(model, outside, new_tokens),
+            "generate_ratio_in_scope": generate_ratio(model, inside, new_tokens),
+        }
 
 
-def _tally(names: Iterable[Any]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[str(name)] = counts.get(str(name), 0) + 1
-    return counts
+def _is_inside(question: Question) -> bool:
+    """Whether an edit answered; of a method that takes no decision, whether one was asked for."""
+    if question.route is None:
+        return question.asks not in LOCALITY
+    return question.route.edit is not None

@@ -6,6 +6,11 @@ import hashlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
+
+import torch
+
+from memedit.evaluation.decoding import BATCH_ROWS, MAX_NEW_TOKENS
 
 PACKAGES = (
     "memedit",
@@ -24,6 +29,28 @@ _BLOCK = 1 << 20
 def versions() -> dict[str, str | None]:
     """Versions of Python and of the packages that decide results; None if not installed."""
     return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
+
+
+def surroundings(base: torch.nn.Module) -> dict[str, Any]:
+    """What figures depend on beside data and checkpoints, as JSON-compatible values.
+
+    Args:
+        base: The model that was run.
+
+    Returns:
+        `dtype`, `threads`, `machine`, `versions`, and `decoding`: how answers are decoded.
+    """
+    parameter = next(base.parameters())
+    return {
+        "dtype": str(parameter.dtype),
+        "threads": torch.get_num_threads(),
+        "machine": {
+            "platform": platform.platform(),
+            "cuda": torch.cuda.get_device_name() if parameter.device.type == "cuda" else None,
+        },
+        "versions": versions(),
+        "decoding": {"greedy": True, "max_new_tokens": MAX_NEW_TOKENS, "batch_rows": BATCH_ROWS},
+    }
 
 
 def file_hash(path: str | Path) -> str:

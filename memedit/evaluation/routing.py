@@ -2,48 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from memedit.evaluation.cases import LocalityKind
-from memedit.evaluation.metrics import auroc, expected_calibration_error, share
+from memedit.evaluation.metrics import auroc, expected_calibration_error
+from memedit.evaluation.questions import GENERALITY, Question
 from memedit.evaluation.subject import RoutedQuery
+from memedit.scope.report import ScopeReport
 
 KEPT_OUT = {
     LocalityKind.NEIGHBOUR: "neighbour_kept_out",
     LocalityKind.SAME_SUBJECT: "same_subject_kept_out",
     LocalityKind.UNRELATED: "unrelated_kept_out",
 }
+"""`LocalityKind.FORGETFULNESS` is left out, being in scope by its words."""
+
+Outcomes = Sequence[tuple[str | None, float]]
+"""For each question the edit it belongs to (None for none) and its outcome, as `interval` takes them."""
 
 
-def routing_scores(
-    paraphrases: Sequence[tuple[RoutedQuery, str]],
-    out_of_scope: Mapping[LocalityKind, Sequence[RoutedQuery]],
-) -> dict[str, float | None]:
-    """Score routing decisions.
+def routing_outcomes(questions: Sequence[Question]) -> dict[str, Outcomes]:
+    """What became of each routed query, by the share it counts for.
 
     Args:
-        paraphrases: Decisions about paraphrases, each with the id of the edit it means.
-        out_of_scope: Decisions about queries that mean no stored edit, by kind;
-            `LocalityKind.FORGETFULNESS` is left out, being in scope by its words.
+        questions: Answered questions; those without a route are passed over.
 
     Returns:
-        `paraphrase_recall` (the right edit chosen), `wrong_edit` (another chosen), for each kind
-        the share kept out, `auroc` of the in-scope probability of paraphrases against all
-        out-of-scope queries, and `ece` (15 bins) of that probability; None where nothing was
-        asked.
+        `paraphrase_recall` (the right edit chosen), `wrong_edit` (another chosen), `precision` (of
+        the paraphrases and out-of-scope queries for which an edit was chosen: the right one) and
+        for each kind of out-of-scope query whether it was kept out.
     """
-    chosen = [(route.edit.id if route.edit else None, wanted) for route, wanted in paraphrases]
-    outside = [route for kind in KEPT_OUT for route in out_of_scope.get(kind, ())]
-    stated = [route.probability for route, _ in paraphrases]
-    meant = [_is_best_candidate(route, wanted) for route, wanted in paraphrases]
-    stated_outside = [route.probability for route in outside]
+    inside, outside = _meant(questions), _not_meant(questions)
+    fired: list[tuple[str | None, bool]] = [(edit, route.edit.id == edit) for edit, route in inside if route.edit]
+    fired += [(question.edit_id, False) for question, route in outside if route.edit]
     return {
-        "paraphrase_recall": share(found == wanted for found, wanted in chosen),
-        "wrong_edit": share(found not in (None, wanted) for found, wanted in chosen),
-        **{name: share(route.edit is None for route in out_of_scope.get(kind, ())) for kind, name in KEPT_OUT.items()},
-        "auroc": auroc(stated, stated_outside),
-        "ece": expected_calibration_error(stated + stated_outside, meant + [False] * len(stated_outside)),
+        "paraphrase_recall": [(edit, route.edit is not None and route.edit.id == edit) for edit, route in inside],
+        "wrong_edit": [(edit, route.edit is not None and route.edit.id != edit) for edit, route in inside],
+        "precision": fired,
+        **{
+            name: [(question.edit_id, route.edit is None) for question, route in outside if question.asks == kind]
+            for kind, name in KEPT_OUT.items()
+        },
     }
+
+
+def routing_figures(questions: Sequence[Question]) -> dict[str, float | None]:
+    """What is no share: `auroc` and `ece`, both of the stated probability of being in scope.
+
+    Args:
+        questions: Answered questions; those without a route are passed over.
+
+    Returns:
+        `auroc` of paraphrases against out-of-scope queries, and `ece` in 15 bins over both; None
+        where nothing was asked, and `ece` also where what is stated is no probability.
+    """
+    inside, outside = _meant(questions), _not_meant(questions)
+    stated, labels = _stated(questions)
+    return {
+        "auroc": auroc([route.probability for _, route in inside], [route.probability for _, route in outside]),
+        "ece": expected_calibration_error(stated, labels) if _are_probabilities(stated) else None,
+    }
+
+
+def routing_curves(questions: Sequence[Question]) -> dict[str, Any] | None:
+    """What reliability diagram and precision/recall curve are drawn from.
+
+    Args:
+        questions: Answered questions; those without a route are passed over.
+
+    Returns:
+        `reliability` (bins) and `curve` (points) as in `ScopeReport.to_dict`, over paraphrases and
+        out-of-scope queries, recall being the share of all paraphrases that get the right edit;
+        None where nothing was asked or what is stated is no probability.
+    """
+    stated, labels = _stated(questions)
+    if not stated or not _are_probabilities(stated):
+        return None
+    # Neither bins nor curve depend on the threshold.
+    report = ScopeReport.measure(stated, labels, threshold=0.5).to_dict()
+    # A paraphrase whose edit is not the best candidate is never answered rightly, at no threshold.
+    reached = sum(labels) / max(1, len(_meant(questions)))
+    curve = [{**point, "recall": reached * point["recall"]} for point in report["curve"]]
+    return {"reliability": report["reliability"], "curve": curve}
+
+
+def _meant(questions: Sequence[Question]) -> list[tuple[str, RoutedQuery]]:
+    """Paraphrases: the edit that each means, and its route."""
+    return [(q.edit_id, q.route) for q in questions if q.asks == GENERALITY and q.route and q.edit_id]
+
+
+def _not_meant(questions: Sequence[Question]) -> list[tuple[Question, RoutedQuery]]:
+    return [(q, q.route) for q in questions if q.asks in KEPT_OUT and q.route]
+
+
+def _stated(questions: Sequence[Question]) -> tuple[list[float], list[bool]]:
+    """Each stated probability, and whether the best candidate, which it speaks of, was meant."""
+    inside, outside = _meant(questions), [route for _, route in _not_meant(questions)]
+    labels = [_is_best_candidate(route, edit) for edit, route in inside]
+    return [route.probability for route in (*(r for _, r in inside), *outside)], labels + [False] * len(outside)
 
 
 def _is_best_candidate(route: RoutedQuery, wanted: str) -> bool:
@@ -52,3 +109,7 @@ def _is_best_candidate(route: RoutedQuery, wanted: str) -> bool:
     Without a candidate "nothing is in scope" was stated, with probability 0, and was wrong.
     """
     return not route.candidates or bool(route.candidates[0].edit.id == wanted)
+
+
+def _are_probabilities(stated: Sequence[float]) -> bool:
+    return all(0 <= value <= 1 for value in stated)

@@ -183,14 +183,14 @@ def choose_threshold(near_misses: ArrayLike, positives: ArrayLike, locality: flo
     )
 
 
-def wilson_interval(successes: int, trials: int, *, z: float = 1.959964) -> tuple[float, float]:
+def wilson_interval(successes: float, trials: int, *, z: float = 1.959964) -> tuple[float, float]:
     """The interval that holds the true share with (nearly) the confidence of `z` (Wilson 1927).
 
     Unlike the usual normal interval it says something where all trials succeeded: 25 of 25 is
     between 0.87 and 1.
 
     Args:
-        successes: How many trials succeeded.
+        successes: How many trials succeeded; a fraction where trials succeed in part.
         trials: How many there were.
         z: Quantile of the normal distribution; the default is for 95 %.
 

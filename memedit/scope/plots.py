@@ -1,17 +1,19 @@
-"""The two plots of a `ScopeReport`, drawn with matplotlib (the extra `memedit[plots]`)."""
+"""Plots in one style, and the two of a `ScopeReport`, drawn with matplotlib (the extra `memedit[plots]`)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from memedit.scope.report import ScopeReport
 
-_BLUE, _ORANGE, _GREY, _INK = "#2f6690", "#d1603d", "#b9bfc4", "#2b2d31"
+BLUE, ORANGE, GREY, _INK = "#2f6690", "#d1603d", "#b9bfc4", "#2b2d31"
 _STYLE = {
     "font.size": 10,
-    "axes.edgecolor": _GREY,
+    "axes.edgecolor": GREY,
     "axes.labelcolor": _INK,
     "axes.titlecolor": _INK,
     "axes.titleweight": "bold",
@@ -28,8 +30,9 @@ _STYLE = {
 }
 
 
-def save_plots(report: ScopeReport, folder: Path) -> list[Path]:
-    """Draw `reliability.png` and `precision_recall.png` into `folder`; see `ScopeReport.save_plots`.
+@contextmanager
+def plot_style() -> Iterator[None]:
+    """Let figures be drawn in memedit's style; matplotlib's own settings are put back afterwards.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -38,9 +41,27 @@ def save_plots(report: ScopeReport, folder: Path) -> list[Path]:
         import matplotlib as mpl
     except ImportError as error:
         raise ImportError("plots need matplotlib: pip install 'memedit[plots]'") from error
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
     with mpl.rc_context(_STYLE):
+        yield
+
+
+def new_figure(size: tuple[float, float]) -> Any:
+    """An empty figure of that size in inches, which belongs to no window system."""
+    # Not pyplot, which would choose a window system and keep figures of the whole program.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, layout="constrained")
+
+
+def save_plots(report: ScopeReport, folder: Path) -> list[Path]:
+    """Draw `reliability.png` and `precision_recall.png` into `folder`; see `ScopeReport.save_plots`.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    files = []
+    with plot_style():
+        folder.mkdir(parents=True, exist_ok=True)
         for name, draw in (("reliability", _reliability), ("precision_recall", _precision_recall)):
             files.append(folder / f"{name}.png")
             draw(report).savefig(files[-1])
@@ -49,18 +70,18 @@ def save_plots(report: ScopeReport, folder: Path) -> list[Path]:
 
 def _reliability(report: ScopeReport) -> Any:
     """Observed share over stated probability, and below it how many pairs were stated so."""
-    figure = _figure((5.4, 6.6))
+    figure = new_figure((5.4, 6.6))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
-    above.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1.2, label="perfectly calibrated")
+    above.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2, label="perfectly calibrated")
     filled = [each for each in report.reliability if each.share is not None]
     width = 1 / len(report.reliability)
     above.bar(
         [each.lower + width / 2 for each in filled], [each.share for each in filled], width * 0.88,
-        color=_BLUE, alpha=0.28, label="share in scope",
+        color=BLUE, alpha=0.28, label="share in scope",
     )  # fmt: skip
     above.plot(
         [each.probability for each in filled], [each.share for each in filled],
-        color=_BLUE, marker="o", markersize=4.5, linewidth=1.4, clip_on=False,
+        color=BLUE, marker="o", markersize=4.5, linewidth=1.4, clip_on=False,
         label="share at the mean probability",
     )  # fmt: skip
     above.set(
@@ -69,7 +90,7 @@ def _reliability(report: ScopeReport) -> Any:
     )  # fmt: skip
     below.bar(
         [each.lower + width / 2 for each in report.reliability], [each.count for each in report.reliability],
-        width * 0.88, color=_BLUE, alpha=0.75,
+        width * 0.88, color=BLUE, alpha=0.75,
     )  # fmt: skip
     # Most pairs are near 0 or 1; a linear axis would hide all the others.
     below.set_yscale("symlog", linthresh=1)
@@ -77,7 +98,7 @@ def _reliability(report: ScopeReport) -> Any:
     below.set_ylim(bottom=0)
     below.set(xlabel="stated probability", ylabel="pairs")
     for axes in (above, below):
-        axes.axvline(report.threshold, color=_ORANGE, linewidth=1.4, label=f"threshold {report.threshold:.3f}")
+        axes.axvline(report.threshold, color=ORANGE, linewidth=1.4, label=f"threshold {report.threshold:.3f}")
     # Outside, since the bars of an uncalibrated classifier can be anywhere.
     figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8.5)
     return figure
@@ -85,18 +106,18 @@ def _reliability(report: ScopeReport) -> Any:
 
 def _precision_recall(report: ScopeReport) -> Any:
     """Precision over recall with the point at which the threshold stands."""
-    figure = _figure((5.4, 4.6))
+    figure = new_figure((5.4, 4.6))
     axes = figure.subplots()
     # As steps: between two points precision is not known to be in between (Davis & Goadrich 2006).
     axes.step(
         [*(point.recall for point in report.curve), 0.0], [*(point.precision for point in report.curve), 1.0],
-        where="post", color=_BLUE, linewidth=1.8,
+        where="post", color=BLUE, linewidth=1.8,
     )  # fmt: skip
     base = report.positives / report.count
-    axes.axhline(base, color=_GREY, linestyle="--", linewidth=1.2, label=f"by chance ({base:.2f})")
+    axes.axhline(base, color=GREY, linestyle="--", linewidth=1.2, label=f"by chance ({base:.2f})")
     if report.precision is not None and report.recall is not None:
         axes.plot(
-            [report.recall], [report.precision], color=_ORANGE, marker="o", markersize=8, linestyle="none",
+            [report.recall], [report.precision], color=ORANGE, marker="o", markersize=8, linestyle="none",
             clip_on=False,
             label=f"threshold {report.threshold:.3f}: precision {report.precision:.3f}, recall {report.recall:.3f}",
         )  # fmt: skip
@@ -105,10 +126,3 @@ def _precision_recall(report: ScopeReport) -> Any:
     axes.set(xlim=(0, 1.02), ylim=(0, 1.03))
     axes.legend(loc="lower left", fontsize=8.5)
     return figure
-
-
-def _figure(size: tuple[float, float]) -> Any:
-    # Not pyplot, which would choose a window system and keep figures of the whole program.
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=size, layout="constrained")

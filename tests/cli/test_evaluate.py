@@ -3,6 +3,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from memedit.cli.options import DataFormat
+from memedit.evaluation import FORMATS
 from tests.cli.conftest import Run
 
 ROWS = [
@@ -53,3 +57,83 @@ def test_evaluate_refuses_bad_files_before_loading_models(run: Run, tmp_path: Pa
     assert nowhere.exit_code == 1
     assert run("evaluate", "--data", data, "--format", "other", "--edits", 1).exit_code == 2
     assert run("evaluate", "--data", data, "--format", "counterfact", "--edits", 0).exit_code == 2
+
+
+def test_every_format_can_be_named() -> None:
+    """The command knows all formats of data files that the library reads."""
+    assert {form.value for form in DataFormat} == set(FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([], "--data is needed"),
+        (["--data", "counterfact"], "--edits is needed"),
+        (["--data", "x", "--edits", 1, "--report", "r"], "--report and --limit are for --compare"),
+        (["--judge-file", "x", "--questions-out", "y"], "--data is needed"),
+        (["--data", "x", "--edits", 1, "--questions-out", "y", "--protocol", "single"], "sequential alone"),
+        (["--data", "x", "--compare", "base"], "--compare needs --report"),
+        (["--data", "x", "--compare", "magic", "--report", "r"], "magic"),
+        (["--data", "x", "--compare", "base", "--report", "r", "--stream", "1,many"], "--stream must be"),
+        (
+            ["--data", "x", "--compare", "base", "--report", "r", "--protocol", "single"],
+            "know the protocol sequential alone",
+        ),
+        (["--data", "x", "--format", "mzsre", "--edits", 1, "--languages", "en"], "--languages must be two"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(given: list[object], told: str, run: Run) -> None:
+    """What is missing or does not go together is said at once, with exit code 2."""
+    result = run("evaluate", *given)
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_answers_of_another_tool_are_scored(run: Run, tmp_path: Path) -> None:
+    """Questions are written for another tool, and its answers are scored by id, without any model."""
+    data, questions, given = (tmp_path / name for name in ("data.json", "questions.jsonl", "answers.jsonl"))
+    data.write_text(json.dumps(ROWS))
+    chosen = ("--data", data, "--format", "counterfact", "--edits", 2, "--seed", 1)
+    written = run("evaluate", *chosen, "--questions-out", questions)
+    assert written.exit_code == 0, written.output
+    assert "2 edits and 6 questions" in written.stderr
+    rows = [json.loads(line) for line in questions.read_text().splitlines()]
+    asked = [row for row in rows if row["do"] == "ask"]
+    given.write_text(
+        "".join(
+            json.dumps({"id": row["id"], "answer": f" {(row['accepted'] or ['x'])[0]}. So", "base": "Paris"}) + "\n"
+            for row in asked
+        )
+    )
+    scored = run("evaluate", *chosen, "--judge-file", given, "--json", "-")
+    assert scored.exit_code == 0, scored.output
+    report = json.loads(scored.stdout)
+    assert (report["reliability"], report["generality"], report["locality"]["neighbour"]) == (1.0, 1.0, 1.0)
+    assert report["intervals"]["reliability"]["n"] == 2
+    assert len(report["settings"]["sha256"]["judge_file"]) == 64
+    # The same lines without the data do not say what was asked.
+    assert run("evaluate", "--judge-file", given).exit_code == 1
+
+
+def test_methods_are_compared_in_a_folder(run: Run, tmp_path: Path) -> None:
+    """A comparison writes tables, plots, figures and answers, and is not made twice."""
+    pytest.importorskip("matplotlib")
+    data, folder = tmp_path / "data.json", tmp_path / "report"
+    data.write_text(json.dumps(ROWS))
+    command = (
+        "evaluate", "--data", data, "--format", "counterfact", "--compare", "base", "--stream", "1,2",
+        "--report", folder, "--json", "-",
+    )  # fmt: skip
+    first = run(*command)
+    assert first.exit_code == 0, first.output
+    values = json.loads(first.stdout)
+    assert [(one["method"], one["edits"]) for one in values["runs"]] == [("base", 1), ("base", 2)]
+    assert values["runs"][0]["report"]["locality"]["neighbour"] == 1.0
+    assert values["settings"]["versions"]["torch"]
+    assert values["settings"]["sha256"]["scope"]
+    assert (folder / "README.md").read_text().count("### Free decoding, exact match") == 2
+    assert (folder / "retention.png").stat().st_size > 5_000
+    assert len((folder / "answers" / "base-2.jsonl").read_text().splitlines()) == 6
+    again = run(*command)
+    assert again.exit_code == 0, again.output
+    assert json.loads(again.stdout) == values

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 from memedit.evaluation.cases import Case, LocalityKind, Probe
 from memedit.evaluation.cleaning import clean, clean_questions
 
@@ -28,6 +31,17 @@ def test_the_later_edit_of_a_fact_wins() -> None:
     cleaned, dropped = clean(cases)
     assert [item.superseded for item in cleaned] == [True, False, True, False]
     assert dropped["superseded_edits"] == 2
+
+
+def test_the_same_edit_word_for_word_is_scored_each_time() -> None:
+    """An edit that another record repeats is not superseded by it: nothing changed."""
+    cases = [
+        case(1, "The capital of Peru is", "Cusco", "Peru", "Lima"),
+        case(2, "the capital of Peru  is", "cusco", "Peru", "Lima"),
+        case(3, "Peru's capital is", "Cusco", "Peru", "Lima"),
+    ]
+    assert [item.superseded for item in clean(cases)[0]] == [True, True, False]
+    assert [item.superseded for item in clean(cases[:2])[0]] == [False, False]
 
 
 def test_another_relation_of_one_subject_is_another_fact() -> None:
@@ -109,6 +123,80 @@ def test_subjects_are_found_in_chinese_text() -> None:
         case(2, "巴黎属于哪个国家?", "德国", "巴黎", "法国"),
     ]
     assert kept(cases, NEIGHBOUR) == ["伦敦是哪国的首都?"]
+
+
+def test_chinese_says_the_same_in_another_order() -> None:
+    """In Chinese and Japanese, too, the edited fact is recognised in other words, another fact is not."""
+    chinese = (Probe("谁是罗马的母亲?", ()), Probe("谁是罗马的父亲?", ()))
+    japanese = (Probe("ローマの首都はどこですか", ()), Probe("ローマの人口はいくらですか", ()))
+    cases = [
+        case(1, "罗马的母亲叫什么名字?", "艾达", "罗马", locality={SAME: chinese}),
+        case(2, "ローマの首都は", "パリ", "ローマ", locality={SAME: japanese}),
+    ]
+    assert kept(cases, SAME, 0) == ["谁是罗马的父亲?"]
+    assert kept(cases, SAME, 1) == ["ローマの人口はいくらですか"]
+
+
+def test_a_subject_is_found_under_its_name_in_another_language() -> None:
+    """A locality prompt in another language than the edit is dropped if another edit covers it."""
+    probes = (Probe("伦敦是哪国的首都?", ("英国",)), Probe("巴黎是哪国的首都?", ("法国",)))
+    cases = [
+        case(
+            1, "Rome is the capital of", "Spain", "Rome", "Italy", other_names=("罗马",), locality={NEIGHBOUR: probes}
+        ),
+        case(2, "Paris is the capital of", "Peru", "Paris", other_names=("巴黎",), paraphrases=("哪国的首都是巴黎?",)),
+    ]
+    assert kept(cases, NEIGHBOUR) == ["伦敦是哪国的首都?"]
+
+
+LEADER, BIRTH = Probe("Who leads Acme?", ("Eve Roy",)), Probe("Where was Eve Roy born?", ("Oslo",))
+CHAIN = Probe("Where was the head of Acme born?", ("Oslo",), "2-hop", (LEADER, BIRTH))
+
+
+def test_a_chain_that_another_edit_breaks_is_not_scored() -> None:
+    """A multi-hop question is dropped, and counted, if a stored edit gives another answer to one of its steps."""
+    first = case(1, "The head of Acme is", "Eve Roy", "Acme", "Max Orr", paraphrases=(LEADER.prompt,), group=1)
+    last = case(1, "Eve Roy was born in", "Oslo", "Eve Roy", "Lima", portability=(CHAIN,), group=1)
+    same = case(2, "Eve Roy was born in", "Oslo", "Eve Roy", "Lima")
+    other = case(3, "Where was Eve Roy born?", "Rome", "Eve Roy", "Lima")
+    cleaned, dropped = clean([first, last, same])
+    assert cleaned[1].case.portability == (CHAIN,)
+    assert dropped == {"superseded_edits": 0, "portability": 0}
+    stays = case(4, "The town in which Eve Roy works is", "Rome", "Eve Roy", "Lima")
+    assert clean([first, replace(last, old_answers=()), stays])[0][1].case.portability == (CHAIN,)
+    cleaned, dropped = clean([other, first, replace(last, prompt="The sister of Eve Roy is", old_answers=())])
+    assert cleaned[2].case.portability == ()
+    assert cleaned[2].raw.portability == (CHAIN,)
+    assert dropped == {"superseded_edits": 0, "portability": 1}
+
+
+def test_an_edit_that_is_superseded_breaks_no_chain() -> None:
+    """Only edits that still count can change the answer to a step."""
+    early = case(1, "The head of Acme is", "Max Orr", "Acme", "Ann Lee")
+    late = case(2, "The head of Acme is", "Eve Roy", "Acme", "Ann Lee", paraphrases=(LEADER.prompt,))
+    asks = case(3, "Eve Roy was born in", "Oslo", "Eve Roy", "Lima", portability=(CHAIN,))
+    assert clean([early, late, asks])[0][2].case.portability == (CHAIN,)
+    assert clean([late, replace(early, paraphrases=(LEADER.prompt,)), asks])[0][2].case.portability == ()
+
+
+def test_ten_thousand_edits_are_cleaned_in_seconds() -> None:
+    """The time grows with the number of questions, not with questions times edits, in any writing."""
+    characters = [chr(code) for code in range(0x4E00, 0x4E00 + 100)]
+    names = [f"{first}{second}" for first in characters for second in characters]
+    cases = [
+        case(
+            row, f"{name}的首都是哪里?", "库斯科", name, "利马", locality={NEIGHBOUR: (Probe(f"{names[-row]}在哪里?"),)}
+        )
+        for row, name in enumerate(names[:5000])
+    ]
+    cases += [
+        case(row, f"The mayor of Town {row} is", "Ada", f"Town {row}", "Eve", paraphrases=(f"Who runs Town {row}?",))
+        for row in range(5000)
+    ]
+    started = time.process_time()
+    cleaned, _ = clean(cases)
+    assert time.process_time() - started < 5
+    assert len(cleaned) == 10_000
 
 
 def test_an_unrelated_question_that_asks_an_edited_fact_is_dropped() -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from memedit.errors import DatasetError
-from memedit.evaluation.cases import LocalityKind, Probe
+from memedit.evaluation.cases import Case, LocalityKind, PortabilityKind, Probe, portability_kind
 from memedit.evaluation.datasets import load_dataset, load_questions, sample
 
 REDUCED = {
@@ -116,6 +117,38 @@ def test_knowedit_is_read_however_its_values_are_nested(tmp_path: Path) -> None:
     assert [probe.answers for probe in case.locality[LocalityKind.FORGETFULNESS]] == [("male",)]
 
 
+def test_knowedit_zsre_is_read(tmp_path: Path) -> None:
+    """KnowEdit's ZsRE, with a paraphrase and a list of true answers, is read like the others."""
+    record = {
+        "subject": "Ada Brel",
+        "prompt": "Which town was Ada Brel born in?",
+        "target_new": "Oslo",
+        "ground_truth": ["Lyon", "Lyons"],
+        "rephrase_prompt": "In which town was Ada Brel born?",
+        "cond": "Lyon >> Oslo || Which town was Ada Brel born in?",
+        "portability": {"Reasoning": [{"prompt": "In which country was Ada Brel born?", "ground_truth": "Norway"}]},
+        "locality": {"Relation_Specificity": [{"prompt": "Ada Brel occupation", "ground_truth": "baker"}]},
+    }
+    (case,) = load_dataset(written(tmp_path, [record]), "knowedit").cases
+    assert (case.target, case.old_answers) == ("Oslo", ("Lyon", "Lyons"))
+    assert case.paraphrases == ("In which town was Ada Brel born?",)
+    assert case.portability == (Probe("In which country was Ada Brel born?", ("Norway",), "Reasoning"),)
+    assert case.locality == {
+        LocalityKind.SAME_SUBJECT: (Probe("Ada Brel occupation", ("baker",), "Relation_Specificity"),)
+    }
+
+
+def test_the_one_hop_question_of_extended_zsre_is_read(tmp_path: Path) -> None:
+    """A portability question beside zsRE's fields (Yao et al. 2023) is a question of one hop."""
+    extended = {
+        **ZSRE,
+        "portability": {"New Question": "Where is Ada Brel's language spoken?", "New Answer": "Denmark"},
+    }
+    (case,) = load_dataset(written(tmp_path, [extended]), "zsre").cases
+    assert case.portability == (Probe("Where is Ada Brel's language spoken?", ("Denmark",), "portability"),)
+    assert portability_kind(case.portability[0].kind) is PortabilityKind.ONE_HOP
+
+
 def test_wikibio_is_read(tmp_path: Path) -> None:
     """KnowEdit's WikiBio, with field names of its own, gives statements."""
     record = {"text": "A passage about Ada.", "labels": "She was born in Rome.", "concept": "Ada", "locality": {}}
@@ -130,7 +163,12 @@ BROKEN = {
     "other format": ("knowedit", [ZSRE], "record 1: expected a field 'target_new'"),
     "inner field": ("counterfact", [{"requested_rewrite": {"subject": "X"}}], "requested_rewrite.target_new"),
     "portability": ("knowedit", [{**KNOWEDIT, "portability": ["x"]}], "portability must be an object"),
-    "nothing usable": ("zsre", [{**ZSRE, "alt": ""}], "no usable zsre record"),
+    "portability entry": (
+        "knowedit",
+        [{**KNOWEDIT, "portability": {"Reasoning": ["x"]}}],
+        "Reasoning must hold objects",
+    ),
+    "nothing usable": ("zsre", [{**ZSRE, "alt": ""}], "no usable zsre record; 1 dropped: blank_target"),
 }
 
 
@@ -155,8 +193,8 @@ def test_a_missing_file_and_an_unknown_format_are_refused(tmp_path: Path) -> Non
     """A file that is not there and a format nobody knows raise a DatasetError."""
     with pytest.raises(DatasetError, match="cannot read"):
         load_dataset(tmp_path / "none.json", "zsre")
-    with pytest.raises(DatasetError, match="format must be one of counterfact, zsre, knowedit"):
-        load_dataset(tmp_path / "none.json", "mquake")
+    with pytest.raises(DatasetError, match=r"format must be one of counterfact, zsre, knowedit, mquake, .*, got 'csv'"):
+        load_dataset(tmp_path / "none.json", "csv")
 
 
 def test_unrelated_questions_are_read(tmp_path: Path) -> None:
@@ -172,3 +210,16 @@ def test_a_sample_keeps_order_and_depends_on_its_seed_only() -> None:
     assert sample(items, 10, 3) == sample(items, 10, 3) == sorted(sample(items, 10, 3))
     assert sample(items, 10, 3) != sample(items, 10, 4)
     assert sample(items, 1000, 3) == items
+
+
+def test_a_sample_keeps_groups_together() -> None:
+    """Cases of one record come together, no more than were asked for, and never none."""
+    cases = [Case(row, f"{row}.{part}", "x", group=row) for row in range(30) for part in range(3)]
+    cases += [Case(row, str(row), "x") for row in range(30, 40)]
+    drawn = sample(cases, 20, 1)
+    assert drawn == sample(cases, 20, 1) == sorted(drawn, key=cases.index)
+    assert len(drawn) == 20
+    assert {drawn.count(case) for case in drawn} == {1}
+    rows = Counter(case.row for case in drawn)
+    assert all(count == (3 if row < 30 else 1) for row, count in rows.items())
+    assert len(sample(cases[:90], 1, 1)) == 3

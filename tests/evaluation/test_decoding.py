@@ -8,7 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from memedit.errors import UnsupportedCallError
 from memedit.evaluation.answers import cut_answer
-from memedit.evaluation.decoding import Decoder, batches
+from memedit.evaluation.decoding import BaseAnswers, Decoder, batches
 
 PROMPTS = [
     "What is the capital of France?",
@@ -121,3 +121,18 @@ def test_batches_hold_every_prompt_once(mini_tokenizer: PreTrainedTokenizerBase)
             assert ids[mask.bool()].tolist() == mini_tokenizer(prompt)["input_ids"]
             assert mask.tolist() == sorted(mask.tolist())
     assert list(batches(mini_tokenizer, [])) == []
+
+
+def test_the_base_is_asked_once_for_a_batch(mini_tokenizer: PreTrainedTokenizerBase) -> None:
+    """Decoders that share what they know decode a batch once, and again only if one may not stop early."""
+    known: BaseAnswers = {}
+    base = Scripted(mini_tokenizer, {"She said": " Paris. It is the capital of France and a city of light."})
+    (batch,) = batches(mini_tokenizer, ["She said"])
+    first = Decoder(mini_tokenizer, known=known).base_answers(base, batch)
+    base.steps = 0
+    second = Decoder(mini_tokenizer, known=known)
+    assert second.base_answers(base, batch) == first
+    assert base.steps == 0
+    second.answers(Refusing(mini_tokenizer, {"She said": " Rome"}), batch)
+    assert len(second.base_answers(base, batch)[0].tokens) > len(first[0].tokens)
+    assert base.steps > 0

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from transformers import PreTrainedModel
 
 from memedit.evaluation import Case, Dataset, LocalityKind, Probe, answer_rows, build_report, evaluate
+from memedit.evaluation.cost import nothing_remembered
+from memedit.evaluation.protocols import RELIABILITY, ProtocolName
 from tests.evaluation.conftest import MakeEdited
 
 NEIGHBOUR, SAME, UNRELATED = LocalityKind.NEIGHBOUR, LocalityKind.SAME_SUBJECT, LocalityKind.UNRELATED
@@ -98,11 +101,13 @@ def test_the_report_has_the_promised_keys(report: dict[str, dict[str, object]]) 
     )
     assert set(report["cost"]) == {
         "seconds_per_edit",
+        "bytes_per_edit",
         "route_ms_p50",
         "route_ms_p99",
         "generate_ratio_out_of_scope",
         "generate_ratio_in_scope",
     }
+    assert report["cost"].pop("bytes_per_edit") is None  # the memory is in RAM
     assert all(isinstance(value, float) and value > 0 for value in report["cost"].values())
     assert report["counts"]["edits"] == report["counts"]["edits_in_memory"] == 3
     assert report["settings"] == {"seed": 0}
@@ -132,3 +137,89 @@ def test_more_edits_than_are_asked_one_by_one_are_stored_too(make_edited: MakeEd
     evaluation = evaluate(model, Dataset(cases), edits=60, queries=3, max_new_tokens=2)
     assert [edit.prompt for edit in model.edits] == [case.prompt for case in cases]
     assert evaluation.counts["queried_edits"] == 3
+
+
+CITIES = tuple(
+    Case(
+        row,
+        f"The twin city of {city} is",
+        target,
+        city,
+        old_answers=("Paris",),
+        paraphrases=(f"The city twinned with {city} is",),
+        locality={NEIGHBOUR: (Probe(f"The twin city of {other} is", ("Paris",)),)},
+    )
+    for row, (city, target, other) in enumerate(
+        (("Rome", "Oslo", "Lima"), ("Lima", "Cairo", "Rome"), ("Kyiv", "Delhi", "Bonn"), ("Lima", "Turin", "Kyiv")), 1
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "reliability", "neighbours", "superseded", "in_memory"),
+    [
+        # Cases 2 and 4 are edits of one fact. Asked at the end, the first of them is superseded, and
+        # the neighbours of 1, 2 and 4 ask facts that are stored.
+        ("sequential", [True, False, True, True], [False, False, True, False], 1, 3),
+        # Right after it is made each edit holds; stored by then are Rome for 2, and Kyiv for 4.
+        ("after_each", [True] * 4, [True, False, True, False], 0, 3),
+        # In pairs: 1 with 2, of which each covers the other's neighbour, and 3 with 4, which covers 3's.
+        ("batches", [True] * 4, [False, False, True, False], 0, 2),
+        ("single", [True] * 4, [True] * 4, 0, 1),
+    ],
+)
+def test_protocols_by_hand(
+    make_edited: MakeEdited,
+    protocol: ProtocolName,
+    reliability: list[bool],
+    neighbours: list[bool],
+    superseded: int,
+    in_memory: int,
+) -> None:
+    """What is scored, and beside which edits, is what each protocol says."""
+    model = make_edited({})
+    unrelated = [Probe(f"question {number}") for number in range(9)]
+    evaluation = evaluate(
+        model, Dataset(CITIES), edits=4, unrelated=unrelated, protocol=protocol, batch=2, max_new_tokens=4
+    )
+    by_kind = {
+        asks: [(q.scored and q.passed) for q in evaluation.questions if q.asks == asks]
+        for asks in (RELIABILITY, NEIGHBOUR, UNRELATED)
+    }
+    assert by_kind[RELIABILITY] == reliability
+    assert by_kind[NEIGHBOUR] == neighbours
+    assert by_kind[UNRELATED] == [True] * 4
+    assert evaluation.dropped["superseded_edits"] == superseded
+    assert evaluation.dropped["locality_neighbour"] == sum(not kept for kept in neighbours) - superseded
+    assert evaluation.counts["edits"] == evaluation.counts["queried_edits"] == 4
+    assert evaluation.counts["edits_in_memory"] == in_memory
+
+
+def test_groups_of_cases_stay_together(make_edited: MakeEdited) -> None:
+    """Under the protocol of single edits, a record with several edits is stored and asked as a whole."""
+    cases = tuple(replace(case, group=case.row // 3) for case in CITIES)  # 1 with 2, and 3 with 4
+    evaluation = evaluate(make_edited({}), Dataset(cases), edits=4, protocol="single", max_new_tokens=2)
+    assert evaluation.counts["edits_in_memory"] == 2
+    assert evaluation.dropped["locality_neighbour"] == 3
+
+
+def test_unknown_protocols_are_refused(make_edited: MakeEdited) -> None:
+    """A protocol that does not exist is refused with the names of those that do."""
+    with pytest.raises(ValueError, match="sequential, after_each, batches, single"):
+        evaluate(make_edited({}), Dataset(CITIES), edits=1, protocol="all")  # type: ignore[arg-type]
+
+
+def test_times_are_those_of_decisions_not_of_memories_of_them(make_edited: MakeEdited) -> None:
+    """What was decided while answering is decided anew while it is timed, and the router is given back."""
+    model = make_edited({})
+    asked: list[int] = []
+    probability = model.router.classifier.probability
+    model.router.classifier.probability = lambda pairs: asked.append(len(pairs)) or probability(pairs)
+    evaluate(model, Dataset(CITIES), edits=1, max_new_tokens=2)
+    router = model.router
+    answered = len(asked)
+    with nothing_remembered(model):
+        model.router.route([CITIES[0].prompt])
+        model.router.route([CITIES[0].prompt])
+    assert len(asked) == answered + 2
+    assert model.router is router

@@ -1,0 +1,93 @@
+"""A comparison as a folder that can be read, checked and run again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from memedit.evaluation.comparing import Comparison, Run
+from memedit.evaluation.figures import save_figures
+from memedit.evaluation.tables import markdown
+
+_CAPTIONS = {
+    "retention": "Shares over the number of stored edits, with 95 % intervals",
+    "reliability": "Reliability diagram of the scope decision",
+    "precision_recall": "Precision and recall of the scope decision",
+    "cost": "Costs over the number of stored edits",
+}
+
+
+def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write `comparison.json`, `README.md` and the plots beside the raw answers of the runs.
+
+    Args:
+        comparison: With at least one run.
+        folder: Where to; made if it does not exist.
+
+    Returns:
+        The files.
+
+    Raises:
+        ImportError: matplotlib, the extra `memedit[plots]`, is not installed; nothing is written then.
+    """
+    plots = save_figures(comparison, folder)
+    figures, page = folder / "comparison.json", folder / "README.md"
+    figures.write_text(json.dumps(comparison_values(comparison), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    page.write_text(_page(comparison, plots), encoding="utf-8")
+    return [page, figures, *plots]
+
+
+def comparison_values(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as JSON-compatible values: `settings` and, under `runs`, what each gave."""
+    runs = [
+        {"method": run.method, "edits": run.edits, "seconds": run.seconds, "report": run.evaluation_report}
+        for run in comparison.runs
+    ]
+    return {"settings": comparison.settings, "runs": runs}
+
+
+def _page(comparison: Comparison, plots: Sequence[Path]) -> str:
+    methods = ", ".join(dict.fromkeys(run.method for run in comparison.runs))
+    lines = [
+        "# Comparison of editing methods",
+        "",
+        f"Methods: {methods}. All figures with settings, versions and hashes are in "
+        "[comparison.json](comparison.json), every question with its answer under `answers/`.",
+        "",
+        *_settings(comparison.settings),
+        "",
+        *(f"![{_CAPTIONS[plot.stem]}]({plot.name})\n" for plot in plots),
+        markdown(comparison),
+        *_not_scored(comparison.runs),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _settings(settings: Mapping[str, Any]) -> list[str]:
+    """The single values among the settings, as a table."""
+    rows = [f"| {name.replace('_', ' ')} | {value} |" for name, value in settings.items() if _is_plain(value)]
+    return ["| setting | |", "|---|---|", *rows] if rows else []
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float) and "\n" not in str(value)
+
+
+def _not_scored(runs: Sequence[Run]) -> list[str]:
+    """What cleaning left out, which is the same for all methods at one number of edits."""
+    by_size = {run.edits: run.evaluation_report["dropped"] for run in runs}
+    reasons = list(dict.fromkeys(reason for dropped in by_size.values() for reason in dropped))
+    if not reasons:
+        return []
+    return [
+        "## Not scored",
+        "",
+        f"| stored edits | {' | '.join(reason.replace('_', ' ') for reason in reasons)} |",
+        f"|---|{'---|' * len(reasons)}",
+        *(
+            f"| {size:,} | {' | '.join(str(dropped.get(reason, 0)) for reason in reasons)} |"
+            for size, dropped in sorted(by_size.items())
+        ),
+    ]
