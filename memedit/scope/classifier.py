@@ -26,7 +26,7 @@ from memedit.scope.calibration import (
 from memedit.scope.encoder import EncoderFiles, SentenceEncoder, find_encoder
 from memedit.scope.fitting import FitConfig, fit_network
 from memedit.scope.hard_negatives import pairs_from_edits
-from memedit.scope.network import Adapter, adapter_of, merged_network, trainable_network
+from memedit.scope.network import Adapter, adapter_of, mean_adapter, merged_network, trainable_network
 from memedit.scope.pairing import Pair, PairTokenizer, length_batches
 from memedit.scope.report import ScopeReport
 from memedit.scope.saved import SavedClassifier
@@ -127,7 +127,8 @@ class ScopeClassifier:
         before = {"before": self.fit_} if self.fit_ else {}
         self.fit_ = {"pairs": len(pairs), "settings": asdict(config), **outcome, **before}
         self.calibration_, self.threshold_ = IDENTITY, None
-        self._use(adapter_of(network, rank=config.rank, alpha=config.alpha))
+        adapter = adapter_of(network, rank=config.rank, alpha=config.alpha)
+        self._use(mean_adapter(self._adapter, adapter, config.keep) if self._adapter and config.keep else adapter)
         return self
 
     def calibrate(

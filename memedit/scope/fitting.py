@@ -46,6 +46,9 @@ class FitConfig:
     )
     max_tokens: int = field(default=112, metadata={"help": "longest pair in tokens"})
     seed: int = field(default=0, metadata={"help": "seed of order, dropout and fresh weights"})
+    keep: float = field(
+        default=0.0, metadata={"help": "share of the weights that training went on from in those it ends with"}
+    )
 
 
 def fit_network(

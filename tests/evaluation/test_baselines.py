@@ -98,8 +98,8 @@ def test_edits_are_added_to_those_that_are_stored(make: Make) -> None:
     assert asked(method)[:2] == ["Quito", "Dana Reyes"]
 
 
-def test_grace_as_published_defers_by_distance(make: Make, mini: PreTrainedModel) -> None:
-    """An edit's own prompt begins with its target, another query is the base's, and the routes say so."""
+def test_grace_as_published_defers_by_distance(make: Make) -> None:
+    """An edit's own prompt is inside its key's radius, and a query outside of it is the base's."""
     method = make("grace-published")
     unedited = asked(make("base"), (OTHER,))
     method.store(CASES[1:2])
@@ -107,7 +107,6 @@ def test_grace_as_published_defers_by_distance(make: Make, mini: PreTrainedModel
     assert inside.edit.prompt == CASES[1].prompt
     assert inside.candidates[0].edit == inside.edit
     assert outside.edit is None
-    assert asked(method, (CASES[1].prompt,))[0].startswith("Dana Reyes")
     assert asked(method, (OTHER,)) == unedited
 
 

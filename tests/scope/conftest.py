@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from memedit.scope import ScopeClassifier, SentenceEncoder
@@ -38,3 +40,11 @@ def small_classifier(encoder: SentenceEncoder) -> ScopeClassifier:
     pairs, labels = world_pairs()
     fitted = ScopeClassifier(encoder.files).fit(pairs, labels, QUICK)
     return fitted.calibrate(pairs, labels, locality=0.9)
+
+
+@pytest.fixture(scope="session")
+def saved(small_classifier: ScopeClassifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the small classifier; tests must not change it."""
+    folder = tmp_path_factory.mktemp("scope")
+    small_classifier.save_pretrained(folder)
+    return folder

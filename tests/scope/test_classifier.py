@@ -18,14 +18,6 @@ from tests.scope.conftest import NAMES, QUICK, WORDINGS, world_pairs
 from tests.scope.tiny_encoder import write_tiny_encoder
 
 
-@pytest.fixture(scope="module")
-def saved(small_classifier: ScopeClassifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of the small classifier."""
-    folder = tmp_path_factory.mktemp("scope")
-    small_classifier.save_pretrained(folder)
-    return folder
-
-
 def test_it_learns_what_it_is_shown(small_classifier: ScopeClassifier) -> None:
     """After fitting, pairs in scope are more probable than near-misses."""
     pairs, labels = world_pairs()

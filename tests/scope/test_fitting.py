@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -64,3 +66,17 @@ def test_fitting_leaves_the_random_state_alone(encoder: SentenceEncoder) -> None
     torch.manual_seed(2)
     second = ScopeClassifier(encoder.files).fit(pairs, labels, CONFIG)
     assert abs(first.logits(pairs) - second.logits(pairs)).max() < 0.1
+
+
+def test_the_weights_it_began_with_can_be_kept_in_part(saved: Path, encoder: SentenceEncoder) -> None:
+    """With all of them kept the verdicts stay; with half of them they lie between those of both runs."""
+    pairs, labels = (values[:48] for values in world_pairs())
+    before = ScopeClassifier.from_pretrained(saved, encoder.files)
+    after, half, all_kept = (
+        ScopeClassifier.from_pretrained(saved, encoder.files).fit(pairs, labels, replace(CONFIG, keep=keep))
+        for keep in (0.0, 0.5, 1.0)
+    )
+    assert np.allclose(all_kept.logits(pairs), before.logits(pairs), atol=1e-5)
+    gaps = [float(np.abs(half.logits(pairs) - other.logits(pairs)).mean()) for other in (before, after)]
+    assert max(gaps) < np.abs(before.logits(pairs) - after.logits(pairs)).mean()
+    assert half.fit_["before"]["pairs"] > 0
