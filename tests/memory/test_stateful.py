@@ -114,7 +114,7 @@ class MemoryAgainstDictionary(RuleBasedStateMachine):
     @rule(data=st.data(), content=contents)
     def update(self, data: st.DataObject, content: Content) -> None:
         """Change some fields; another edit's prompt is refused."""
-        edit_id = data.draw(st.sampled_from(sorted(self.model)))
+        edit_id = data.draw(st.sampled_from(list(self.model)))
         names = data.draw(st.sets(st.sampled_from(sorted(content)), min_size=1))
         after = self.model[edit_id] | {name: content[name] for name in names}
         if self.same(after) in (None, edit_id):
@@ -127,7 +127,7 @@ class MemoryAgainstDictionary(RuleBasedStateMachine):
     @rule(data=st.data())
     def remove(self, data: st.DataObject) -> None:
         """Remove one edit."""
-        edit_id = data.draw(st.sampled_from(sorted(self.model)))
+        edit_id = data.draw(st.sampled_from(list(self.model)))
         self.memory.remove(edit_id)
         self.change(edit_id, None)
 
@@ -135,7 +135,7 @@ class MemoryAgainstDictionary(RuleBasedStateMachine):
     @rule(data=st.data())
     def restore(self, data: st.DataObject) -> None:
         """Bring a removed edit back, unless another one has its prompt by now."""
-        edit_id = data.draw(st.sampled_from(sorted(self.removed)))
+        edit_id = data.draw(st.sampled_from(list(self.removed)))
         content = self.removed[edit_id]
         if self.same(content) is None:
             self.memory.restore(edit_id)

@@ -29,7 +29,7 @@ def mixed(pairs: Iterable[Pair], count: int, rng: random.Random) -> list[Pair]:
     parts = sum(SHARES.values())
     for in_scope in (True, False):
         families = [family for family, positive in by_family if positive == in_scope]
-        room = count * sum(SHARES[family] for family in SHARES if (family in _IN_SCOPE) == in_scope) / parts
+        room = count * sum(SHARES[family] for family in SHARES if (family in IN_SCOPE) == in_scope) / parts
         # The scarcest first, so that what they leave is shared by those that have more.
         families.sort(key=lambda family: len(by_family[family, in_scope]) / SHARES[family])
         weight = sum(SHARES[family] for family in families)
@@ -41,4 +41,4 @@ def mixed(pairs: Iterable[Pair], count: int, rng: random.Random) -> list[Pair]:
     return chosen
 
 
-_IN_SCOPE = ("paraphrase", "other_form", "one_step", "alias", "told", "statement", "same_words")
+IN_SCOPE = ("paraphrase", "other_form", "one_step", "alias", "told", "statement", "same_words")
