@@ -47,7 +47,7 @@ small head. English only. Made by
 
     {command}
 
-in {fit["seconds"] / 60:.0f} minutes on two cores ({fit["steps"]:.0f} steps, last loss {fit["loss"]:.4f}).
+in {fit["seconds"] / 60:.0f} minutes on two cores ({fit["steps"]:.0f} steps, last loss {fit["loss"]:.4f}){_beginning(fit)}.
 
 ## Training pairs
 
@@ -98,6 +98,17 @@ Query, best candidate, probability; the first few of each kind:
 
 {_errors(metrics["errors"])}
 """
+
+
+def _beginning(fit: Mapping[str, Any]) -> str:
+    """What START was, and how much of it was kept."""
+    before = fit.get("before")
+    if not before:
+        return ""
+    return (
+        f", where START came of the same recipe without --start: {before['pairs']:,} pairs, {before['seconds'] / 60:.0f} "
+        f"minutes. Of its weights {fit['settings']['keep']:.0%} are in these (WiSE-FT, Wortsman et al. 2022)"
+    )
 
 
 def _families(train: Sequence[Pair], accuracy: Mapping[str, float]) -> str:
