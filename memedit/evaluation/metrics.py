@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_auc_score
 
+from memedit.scope.report import calibration_error
+
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 NO_SPACES = re.compile(
     r"[\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"  # Chinese, Japanese
@@ -60,13 +62,12 @@ def share(outcomes: Iterable[bool]) -> float | None:
     return sum(counted) / len(counted) if counted else None
 
 
-def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = 15) -> float | None:
-    """Mean distance between stated probability and observed share (Guo et al. 2017).
+def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike) -> float | None:
+    """Mean distance between stated probability and observed share in 15 bins (Guo et al. 2017).
 
     Args:
         probabilities: Stated probabilities of the positive class, float array (n,) in [0, 1].
         labels: What was the case, bool array (n,).
-        bins: Number of equal-width bins; 1.0 belongs to the last.
 
     Returns:
         The mean over bins of |observed share - mean probability|, weighted by their size; None
@@ -74,12 +75,7 @@ def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, *, b
     """
     stated: NDArray[np.float64] = np.asarray(probabilities, dtype=np.float64)
     observed: NDArray[np.float64] = np.asarray(labels, dtype=np.float64)
-    if not len(stated):
-        return None
-    bin_of = np.minimum((stated * bins).astype(np.int64), bins - 1)
-    # Sum over a bin of (label - probability) is its size times the difference of the two means.
-    gaps = np.bincount(bin_of, weights=observed - stated, minlength=bins)
-    return float(np.abs(gaps).sum() / len(stated))
+    return calibration_error(stated, observed) if len(stated) else None
 
 
 def auroc(positives: Sequence[float], negatives: Sequence[float]) -> float | None:

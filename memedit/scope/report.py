@@ -122,7 +122,6 @@ class ScopeReport:
         kept_out = int((~fired & ~inside).sum())
         low, high = wilson_interval(kept_out, outside) if outside else (None, None)
         both = inside.any() and not inside.all()
-        bins = _reliability(stated, inside)
         return cls(
             count=len(stated),
             positives=int(inside.sum()),
@@ -136,10 +135,10 @@ class ScopeReport:
             locality_high=high,
             auroc=float(roc_auc_score(inside, stated)) if both else None,
             average_precision=float(average_precision_score(inside, stated)) if inside.any() else None,
-            ece=_calibration_error(bins),
+            ece=calibration_error(stated, inside.astype(np.float64)),
             brier=float(brier_score_loss(inside, stated, pos_label=True)),
             log_loss=float(log_loss(inside, stated.clip(CLIP, 1 - CLIP), labels=[False, True])),
-            reliability=bins,
+            reliability=_reliability(stated, inside),
             curve=_curve(stated, inside) if inside.any() else (),
         )
 
@@ -190,13 +189,17 @@ def _reliability(stated: Floats, inside: NDArray[np.bool_]) -> tuple[Reliability
     )
 
 
-def _calibration_error(bins: Sequence[ReliabilityBin]) -> float:
-    gaps = [
-        each.count * abs(each.share - each.probability)
-        for each in bins
-        if each.share is not None and each.probability is not None
-    ]
-    return float(sum(gaps) / sum(each.count for each in bins))
+def calibration_error(stated: Floats, observed: Floats) -> float:
+    """Mean distance between stated probability and observed share in `BINS` bins, weighted by their size.
+
+    Args:
+        stated: Probabilities, float64 array (n,) in [0, 1], n at least 1; 1.0 belongs to the last bin.
+        observed: 1 for what was the case, else 0, float64 array (n,).
+    """
+    place = np.minimum((stated * BINS).astype(np.int64), BINS - 1)
+    # Sum over a bin of (observed - stated) is its size times the difference of the two means.
+    gaps = np.bincount(place, weights=observed - stated, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(stated))
 
 
 def _curve(stated: Floats, inside: NDArray[np.bool_]) -> tuple[CurvePoint, ...]:
