@@ -92,7 +92,7 @@ TARGETS = [edit.target for edit in EDITS]
             )
         },
     ],
-    ids=str,
+    ids=lambda options: "-".join(options) or "greedy",
 )
 def test_every_row_answers_with_its_edit_and_stops(family: str, editor: GraceEditor, options: dict[str, Any]) -> None:
     """Rows of one batch give their targets and the end, however they are decoded, in wordings of their own."""
