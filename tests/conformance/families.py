@@ -81,7 +81,7 @@ def base_of(family: str, *, held: bool = False) -> Any:
 
     Args:
         family: One of `FAMILIES`.
-        held: Whether to give the copy that is wrapped; the other one nobody ever touches.
+        held: Whether to give the copy that tests hook and give back; the other one nobody ever touches.
     """
     kind, config = {**DECODERS, **ENCODER_DECODERS}[family]
     with torch.random.fork_rng(devices=[]):
@@ -136,7 +136,7 @@ def beside(family: str, folder: Path | None, *, placement: str = "auto", **setti
         placement: Where the edit goes.
         **settings: For `EditedModel`.
     """
-    base = base_of(family, held=True)
+    base = base_of.__wrapped__(family)  # one of its own: hooks stay on it until the end of all tests
     memory = EditMemory(None, HashingEncoder())
     router = Router(memory, WordClassifier(), floor=-1.0)  # type: ignore[arg-type]
     config = CounterfactualConfig(placement=placement, template="{prompt} {target}\n")  # type: ignore[arg-type]
