@@ -106,8 +106,8 @@ def _beginning(fit: Mapping[str, Any]) -> str:
     if not before:
         return ""
     return (
-        f", where START came of the same recipe without --start: {before['pairs']:,} pairs, {before['seconds'] / 60:.0f} "
-        f"minutes. Of its weights {fit['settings']['keep']:.0%} are in these (WiSE-FT, Wortsman et al. 2022)"
+        f", where START is a classifier trained before: {before['pairs']:,} pairs, {before['seconds'] / 60:.0f} minutes. "
+        f"Of its weights {fit['settings']['keep']:.0%} are in these (WiSE-FT, Wortsman et al. 2022)"
     )
 
 
