@@ -22,7 +22,8 @@ FLOOR = 0.25
 """Cosine similarity under which no stored wording is near enough to be classified."""
 MARGIN = 0.2
 """How much less similar than the nearest edit one may be and still be classified: of 2,000 held-out queries over
-10,000 edits none was decided otherwise for it (by the first classifier), and two in five candidates need not be read."""
+10,000 edits none was decided otherwise for it (by the first classifier), and two in five candidates need not be
+read."""
 CACHE_SIZE = 1024
 """How many decisions a router remembers."""
 
