@@ -24,9 +24,9 @@ from memedit.editors.counterfactual import CounterfactualConfig, CounterfactualE
 from memedit.editors.counterfactual.config import CONFIG_FILE as COUNTERFACTUAL_FILE
 from memedit.editors.fingerprint import fingerprint
 from memedit.editors.grace import GraceConfig, GraceEditor, load_grace
-from memedit.editors.grace.saved import CONFIG_FILE as GRACE_FILE
+from memedit.editors.grace.editor import FILES as GRACE_FILES
 from memedit.editors.tpatcher import PatcherConfig, PatcherEditor, load_tpatcher
-from memedit.editors.tpatcher.patches import CONFIG_FILE as TPATCHER_FILE
+from memedit.editors.tpatcher.editor import FILES as TPATCHER_FILES
 from memedit.edits import check_editor_name
 from memedit.errors import CheckpointError, UnsupportedModelError
 
@@ -65,8 +65,8 @@ def _shipped_counterfactual(base: Any, tokenizer: PreTrainedTokenizerBase) -> Ed
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "counterfactual": Method(CounterfactualConfig, COUNTERFACTUAL_FILE, load_counterfactual),
-        "grace": Method(GraceConfig, GRACE_FILE, load_grace),
-        "tpatcher": Method(PatcherConfig, TPATCHER_FILE, load_tpatcher),
+        "grace": Method(GraceConfig, GRACE_FILES.settings, load_grace),
+        "tpatcher": Method(PatcherConfig, TPATCHER_FILES.settings, load_tpatcher),
     }
 )
 """By its name, every method that can be saved and loaded."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TextIteratorStreamer
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TextIteratorStreamer, pipeline
 
+from memedit import EditMemory, ScopeClassifier, SentenceEncoder, wrap
 from memedit.editors.choice import EditorChoice
 from memedit.editors.counterfactual import CounterfactualConfig, CounterfactualEditor
 from memedit.editors.literal import LiteralEditor
@@ -219,3 +220,32 @@ def test_a_saved_choice_is_chosen_again(
     (tmp_path / "saved" / "choice.json").write_text('{"default": "../told", "editors": []}')
     with pytest.raises(CheckpointError, match=r"choice\.json does not hold"):
         choose(tmp_path / "saved", base, mini_tokenizer)
+
+
+@pytest.mark.parametrize("name", ["grace", "tpatcher"])
+def test_a_pipeline_answers_edits_by_the_editor_they_name(
+    mini: PreTrainedModel,
+    mini_tokenizer: PreTrainedTokenizerBase,
+    encoder: SentenceEncoder,
+    classifier: ScopeClassifier,
+    name: str,
+) -> None:
+    """An editor that stores edits is made when an edit names it, learns it, answers in a batch, and goes again."""
+    plain = pipeline("text-generation", model=mini, tokenizer=mini_tokenizer)
+    texts = ["Who is the head of Acme?", "Who founded Acme?", "What is the capital of Norway?"]
+    options = {"max_new_tokens": 8, "do_sample": False, "return_full_text": False, "batch_size": 3}
+    before = plain(texts, **options)
+    pipe = wrap(plain, memory=EditMemory(None, encoder), scope=classifier)
+    pipe.edits.add("Who runs Acme?", "Dana Reyes", editor=name, aliases=texts[:1])
+    pipe.edits.add("Who founded Acme?", "Ann Lee", editor="base")
+    assert name not in pipe.model.editor.made
+    after = pipe(texts, **options)
+    assert after[0][0]["generated_text"].strip() == "Dana Reyes"
+    assert after[1][0]["generated_text"].strip().startswith("Ann Lee")
+    assert after[2] == before[2]
+    assert pipe.model.editor.made.keys() >= {name, "base"}
+    assert pipe.model.fit_edits() == {}
+    pipe.model.unwrap()
+    pipe.edits.close()
+    assert hooks_of_memedit(mini) == 0
+    assert plain(texts, **options) == before

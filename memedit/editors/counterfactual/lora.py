@@ -86,7 +86,7 @@ class LoraOverlay:
         self._handles.clear()
 
     def _hook(self, down: Tensor, up: Tensor) -> Any:
-        placed = (down, up.T)
+        placed = (down, up.T.contiguous())
 
         def add(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
             nonlocal placed
@@ -95,12 +95,14 @@ class LoraOverlay:
                 return None
             # Read once: another thread may place the matrices elsewhere at any time.
             first, second = placed
-            if first.device != output.device or first.dtype != output.dtype:
+            if first.dtype != output.dtype or first.device != output.device:
                 first, second = placed = (first.to(output), second.to(output))
-            inner = plan.only_chosen(functional.linear(inputs[0].to(output.dtype), first))
-            # One operation for product and sum: at every layer and token, calls are what this costs.
-            changed = torch.addmm(output.flatten(0, -2), inner.flatten(0, -2), second)
-            return changed.view_as(output)
+            read = inputs[0]
+            if read.dtype != output.dtype:
+                read = read.to(output.dtype)
+            # At every layer and token, calls are what this costs: few of them, and none to change a shape.
+            inner = plan.only_chosen(functional.linear(read, first))
+            return torch.matmul(inner, second).add_(output)
 
         return add
 
@@ -117,7 +119,7 @@ class _Plan:
         self._others: dict[tuple[int, int, torch.device], Tensor] = {}
 
     def only_chosen(self, inner: Tensor) -> Tensor:
-        """`inner`, what comes between the two matrices, with nothing in rows that are not chosen.
+        """`inner`, what comes between the two matrices, emptied in place in rows that are not chosen.
 
         Beams and several returns repeat rows in place; a layer that sees all positions of a batch as
         one long batch has each row's positions next to each other. Both are a repetition.
@@ -129,7 +131,7 @@ class _Plan:
             others = ~torch.tensor(self._rows, device=inner.device)
             repeated = others.repeat_interleave(len(inner) // len(self._rows))
             self._others[shape] = repeated.view(-1, *[1] * (inner.ndim - 1))
-        return inner.masked_fill(self._others[shape], 0)
+        return inner.masked_fill_(self._others[shape], 0)
 
 
 def _read(folder: Path) -> tuple[float, dict[str, tuple[Tensor, Tensor]]]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 Layers = tuple[tuple[Tensor, Tensor], ...]
 """Keys and values of one prefix for every layer, each (1, heads, length, head size)."""
@@ -18,6 +19,43 @@ Layers = tuple[tuple[Tensor, Tensor], ...]
 _Key = tuple[tuple[int, ...], torch.device, torch.dtype]
 CAPACITY = 64 * 2**20
 """Bytes of prefixes kept: 150 of the shipped base's, about 20 of a model with 7 B parameters and grouped heads."""
+ROOM = 64
+"""Tokens that a layer has room for behind those it holds."""
+
+
+class GrowingLayer(DynamicLayer):  # type: ignore[misc]
+    """Keys and values of one layer that grow into room kept behind them.
+
+    The layer it stands for copies all it holds for each new token. This one copies when its room is used
+    up, or when somebody has reordered, repeated or cut its states. It holds the same numbers.
+    """
+
+    keys: Tensor
+    values: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffers: tuple[Tensor, Tensor] | None = None
+        self._shown: Tensor | None = None
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Add states (n, heads, new, head size), and return all there are."""
+        if torch.compiler.is_compiling():
+            # What a compiler writes for the usual layer is known to be right, and has no copies to save.
+            usual: tuple[Tensor, Tensor] = super().update(key_states, value_states)
+            return usual
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        start = self.get_seq_length()
+        end = start + key_states.shape[-2]
+        if self._buffers is None or self.keys is not self._shown or end > self._buffers[0].shape[-2]:
+            self._buffers = (_roomy(self.keys, key_states, start), _roomy(self.values, value_states, start))
+        keys, values = self._buffers
+        keys[..., start:end, :] = key_states
+        values[..., start:end, :] = value_states
+        self.keys, self.values = keys[..., :end, :], values[..., :end, :]
+        self._shown = self.keys
+        return self.keys, self.values
 
 
 class PrefixCache:
@@ -64,6 +102,7 @@ class PrefixCache:
         for layer in range(len(model)):
             keys = torch.cat([_pad(row[layer][0], width) for row in rows])
             values = torch.cat([_pad(row[layer][1], width) for row in rows])
+            cache.layers.append(GrowingLayer())
             cache.update(keys, values, layer)
         return cache, mask
 
@@ -92,6 +131,15 @@ def prefix_layers(base: Any, ids: Tensor) -> Layers:
     with torch.no_grad():
         base(input_ids=ids, past_key_values=cache, use_cache=True, **fewer)
     return tuple((layer.keys.clone(), layer.values.clone()) for layer in cache.layers)
+
+
+def _roomy(held: Tensor, new: Tensor, length: int) -> Tensor:
+    """Room for `length` states held, for new ones and for `ROOM` more; those held are in their place."""
+    rows, heads, more, size = new.shape
+    buffer = new.new_empty(rows, heads, length + more + ROOM, size)
+    if length:
+        buffer[..., :length, :] = held
+    return buffer
 
 
 def _bytes(layers: Layers) -> int:

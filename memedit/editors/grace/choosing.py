@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from memedit.editors.activations import ActivationHooks, find_blocks
 from memedit.editors.grace.config import GraceConfig
 from memedit.editors.grace.fitting import fit_values, share_held
 from memedit.editors.grace.keys import edit_keys, prompt_states
-from memedit.editors.grace.lessons import HELD_OUT, VARIATIONS, wordings_of
+from memedit.editors.lessons import HELD_OUT, VARIATIONS, wordings_of
 from memedit.edits import Edit
 
 _TRIED_EDITS = 8
@@ -41,19 +41,26 @@ class Trial:
 
 @dataclass(frozen=True)
 class Choice:
-    """Layer and radii, with what spoke for them.
+    """Layers and radii, with what spoke for them.
 
     Attributes:
-        layer: The block.
-        radius: Radius of keys at the last token.
-        subject_radius: Radius of keys at the subject's last token.
-        trials: The layers that were tried; empty if the layer was given.
+        layers: The blocks.
+        radii: For each of them the radius of keys at the last token.
+        subject_radii: For each the radius of keys at the subject's last token.
+        trials: The layers that were tried; empty if layers were given.
     """
 
-    layer: int
-    radius: float
-    subject_radius: float
+    layers: tuple[int, ...]
+    radii: tuple[float, ...]
+    subject_radii: tuple[float, ...]
     trials: tuple[Trial, ...] = ()
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """A choice from JSON values."""
+        trials = tuple(Trial(**trial) for trial in values["trials"])
+        layers, radii, subject_radii = (tuple(values[name]) for name in ("layers", "radii", "subject_radii"))
+        return cls(layers, radii, subject_radii, trials)
 
 
 def choose(
@@ -69,48 +76,55 @@ def choose(
         tokenizer: Its tokenizer.
         hooks: Hooks on the blocks, under their numbers.
         edits: At least one; the first ones are used.
-        config: Settings of the fit; a layer that is given there is not chosen.
+        config: Settings of the fit; layers that are given there are not chosen.
     """
-    if config.layer is not None:
-        return Choice(config.layer, *_radii(base, tokenizer, hooks, config.layer, edits))
-    last = len(find_blocks(base)) - 1
-    layers = dict.fromkeys(round(depth * last) for depth in _DEPTHS)
-    trials = tuple(_trial(base, tokenizer, layer, edits[:_TRIED_EDITS], config) for layer in layers)
-    best = max(trials, key=lambda trial: (trial.held, -trial.steps, trial.layer))
-    return Choice(best.layer, *_radii(base, tokenizer, hooks, best.layer, edits), trials)
+    layers = config.layers
+    trials: tuple[Trial, ...] = ()
+    if not layers:
+        last = len(find_blocks(base)) - 1
+        tried = dict.fromkeys(round(depth * last) for depth in _DEPTHS)
+        trials = tuple(_trial(base, tokenizer, hooks, layer, edits[:_TRIED_EDITS], config) for layer in tried)
+        layers = (max(trials, key=lambda trial: (trial.held, -trial.steps, trial.layer)).layer,)
+    radii, subject_radii = zip(*_radii(base, tokenizer, hooks, layers, edits[:_MEASURED_EDITS]), strict=True)
+    return Choice(layers, radii, subject_radii, trials)
 
 
 def _trial(
-    base: Any, tokenizer: PreTrainedTokenizerBase, layer: int, edits: Sequence[Edit], config: GraceConfig
+    base: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    hooks: ActivationHooks,
+    layer: int,
+    edits: Sequence[Edit],
+    config: GraceConfig,
 ) -> Trial:
-    fitted = fit_values(
-        base, tokenizer, layer, edits, [wordings_of(edit, tokenizer, config.wordings) for edit in edits], config
-    )
+    wordings = [wordings_of(edit, tokenizer, config.wordings) for edit in edits]
+    fitted = fit_values(base, tokenizer, hooks, [layer], edits, wordings, config)
     others = [[form.format(edit.prompt) for form in HELD_OUT] for edit in edits]
-    held = share_held(base, tokenizer, layer, edits, others, fitted.values, config)
+    held = share_held(base, tokenizer, hooks, [layer], edits, others, fitted.values, config)
     return Trial(layer, held, sum(fitted.steps) / len(edits))
 
 
 def _radii(
-    base: Any, tokenizer: PreTrainedTokenizerBase, hooks: ActivationHooks, layer: int, edits: Sequence[Edit]
-) -> tuple[float, float]:
-    edits = edits[:_MEASURED_EDITS]
+    base: Any, tokenizer: PreTrainedTokenizerBase, hooks: ActivationHooks, layers: Sequence[int], edits: Sequence[Edit]
+) -> list[tuple[float, float]]:
+    """For each layer the radii at the last token and at the subject's last token."""
 
     def states_of(form: str) -> list[Tensor]:
-        return prompt_states(base, tokenizer, hooks, layer, [form.format(edit.prompt) for edit in edits])
+        return prompt_states(base, tokenizer, hooks, layers, [form.format(edit.prompt) for edit in edits])
 
     own = states_of("{}")
     keys = [edit_keys(base, tokenizer, edit, states) for edit, states in zip(edits, own, strict=True)]
-    at_end, at_subject = _Distances(), _Distances()
+    measured = [(_Distances(), _Distances()) for _ in layers]
     for form in ("{}", *VARIATIONS, *HELD_OUT):
         for asked, states in enumerate(own if form == "{}" else states_of(form)):
             for number, (last, subject) in enumerate(keys):
                 # Of the edits' own prompts only the other edits' count, of other wordings only the own.
                 if (form == "{}") == (asked != number):
-                    at_end.add(states[-1:], last, same=asked == number)
-                    if subject is not None:
-                        at_subject.add(states, subject, same=asked == number)
-    return at_end.radius, at_subject.radius
+                    for place, (at_end, at_subject) in enumerate(measured):
+                        at_end.add(states[place, -1:], last[place], same=asked == number)
+                        if subject is not None:
+                            at_subject.add(states[place], subject[place], same=asked == number)
+    return [(at_end.radius, at_subject.radius) for at_end, at_subject in measured]
 
 
 class _Distances:

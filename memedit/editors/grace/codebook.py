@@ -1,4 +1,4 @@
-"""The codebook: keys, values and radii beside a layer (GRACE, Hartvigsen et al. 2023, section 3)."""
+"""A codebook: keys, values and radii beside a layer (GRACE, Hartvigsen et al. 2023, section 3)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ class Entry:
         edit_id: The edit.
         revision: The edit's revision it was fitted for.
         target: Its target, which is also the label that the rules of Algorithm 1 compare.
+        layer: The block beside which it stands.
         values: What stands in place of the layer's output: a vector for each token of the answer,
-            or a single one; float32, shape (k, size).
+            or a single one; float32, shape (k, size), k = 0 while only the key was placed.
         key: The layer's output at the prompt's last token; float32, shape (size,).
         radius: The entry is meant by activations at most this far from the key (epsilon).
         subject_key: The layer's output at the subject's last token, or None.
@@ -34,6 +35,7 @@ class Entry:
     edit_id: str
     revision: int
     target: str
+    layer: int
     values: Tensor
     key: Tensor
     radius: float
@@ -58,6 +60,21 @@ class Rule(StrEnum):
     """Another label stands at the very same place: the newer edit wins."""
 
 
+@dataclass(frozen=True)
+class Placement:
+    """Where Algorithm 1 puts a new edit.
+
+    Attributes:
+        rule: The rule that applies.
+        radius: The radius that the edit's own entry is to have.
+        shared: The edit whose expanded entry serves the new one too, which needs none of its own.
+    """
+
+    rule: Rule
+    radius: float
+    shared: str | None = None
+
+
 class Codebook:
     """Entries by their edit's id, found again by their keys with one matrix product.
 
@@ -78,15 +95,24 @@ class Codebook:
         return iter(tuple(self._entries.values()))
 
     def get(self, edit: Edit) -> Entry | None:
-        """The entry that was fitted for this edit in this state."""
+        """The entry that was fitted for this edit in this state; one that was only placed is none."""
         entry = self._entries.get(edit.id)
-        return entry if entry is not None and entry.fits(edit) else None
+        return entry if entry is not None and len(entry.values) and entry.fits(edit) else None
 
     def put(self, *entries: Entry) -> None:
         """Store entries; one of an older state of the same edit is replaced, a newer one stays."""
         old = self._entries
         newer = {e.edit_id: e for e in entries if e.edit_id not in old or old[e.edit_id].revision <= e.revision}
         self._entries, self._stacked = {**old, **newer}, None
+
+    def of(self, edit_id: str) -> Entry | None:
+        """The entry of an edit, whatever the state it was made for."""
+        return self._entries.get(edit_id)
+
+    def fill(self, edit: Edit, values: Tensor) -> None:
+        """Give the entry of an edit its vectors, or others."""
+        self._entries = {**self._entries, edit.id: replace(self._entries[edit.id], values=values)}
+        self._stacked = None
 
     def prune(self, live: Collection[str]) -> int:
         """Drop the entries of all edits but `live` ones; returns how many were dropped."""
@@ -121,34 +147,30 @@ class Codebook:
             found.append((entries[best], float(shares[best])))
         return found
 
-    def place(self, key: Tensor, target: str, radius: float) -> tuple[Rule, float]:
+    def place(self, key: Tensor, target: str, radius: float) -> Placement:
         """Make room for a new edit as Algorithm 1 does; the nearest entry's radius may change.
 
         Args:
             key: The new edit's key, float32, shape (size,).
             target: Its label.
             radius: The radius of a key that stands alone (epsilon).
-
-        Returns:
-            The rule that applies, and the radius that the new edit's own entry is to have. An
-            expanded entry serves the new edit too, which needs none of its own.
         """
         entries = tuple(self._entries.values())
         if not entries:
-            return Rule.NEW, radius
+            return Placement(Rule.NEW, radius)
         away = torch.linalg.vector_norm(torch.stack([entry.key for entry in entries]) - key, dim=1)
         best = int(away.argmin())
         near, distance = entries[best], float(away[best])
         if distance > near.radius + radius:
-            return Rule.NEW, radius
+            return Placement(Rule.NEW, radius)
         if near.target == target:
             self._change(near, max(near.radius, distance))
-            return Rule.EXPANDED, near.radius
+            return Placement(Rule.EXPANDED, near.radius, near.edit_id)
         if distance == 0:
             self.prune([entry.edit_id for entry in entries if entry is not near])
-            return Rule.REPLACED, near.radius
+            return Placement(Rule.REPLACED, near.radius)
         self._change(near, distance / 2 * _APART)
-        return Rule.SPLIT, distance / 2 * _APART
+        return Placement(Rule.SPLIT, distance / 2 * _APART)
 
     def _change(self, entry: Entry, radius: float) -> None:
         self._entries = {**self._entries, entry.edit_id: replace(entry, radius=radius)}

@@ -15,9 +15,12 @@ Replacement = Literal["last", "prompt", "all"]
 class GraceConfig:
     """How entries of the codebook are fitted and used."""
 
-    layer: int | None = field(
+    layer: int | tuple[int, ...] | None = field(
         default=None,
-        metadata={"help": "the hooked block, counted from 0; None to choose it from data at the first fit"},
+        metadata={
+            "help": "the hooked block, counted from 0, or several, each with a codebook of its own; None to choose "
+            "one from data at the first fit"
+        },
     )
     value: Value = field(
         default="answer",
@@ -49,6 +52,13 @@ class GraceConfig:
         metadata={"help": "an edit is finished when every token of its answer is that probable in every wording"},
     )
     base_fingerprint: str | None = field(default=None, metadata={"help": "the base a saved codebook belongs to"})
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The hooked blocks in their order, each once; none where one is to be chosen."""
+        if self.layer is None:
+            return ()
+        return (self.layer,) if isinstance(self.layer, int) else tuple(sorted(set(self.layer)))
 
     def __post_init__(self) -> None:
         """Refuse unknown values and replacements."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from threading import RLock
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,18 +17,21 @@ from transformers import PreTrainedTokenizerBase
 
 from memedit.editors.activations import ActivationHooks, Change, Replacement, Transformation, find_blocks
 from memedit.editors.base import Rows
-from memedit.editors.fingerprint import fingerprint
 from memedit.editors.grace.choosing import Choice, choose
 from memedit.editors.grace.codebook import Codebook, Entry
 from memedit.editors.grace.config import GraceConfig
-from memedit.editors.grace.fitting import Fitted, GraceFit, fit_values
+from memedit.editors.grace.fitting import Fitted, GraceFit, Start, fit_values
 from memedit.editors.grace.keys import edit_keys, prompt_states
-from memedit.editors.grace.lessons import answer_ids, has_encoder, wordings_of
-from memedit.editors.grace.saved import load_codebook, save_codebook
+from memedit.editors.learned import Learned
+from memedit.editors.lessons import answer_ids, has_encoder, wordings_of
 from memedit.edits import Edit
 from memedit.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
+
+FILES = Learned("grace", "grace.json", "codebook.safetensors", GraceConfig, Entry)
+Standing = tuple[Entry | None, ...]
+"""An edit's entry in each hooked layer; none where it has none and another edit's is not shared."""
 
 _BATCH = 100
 _MOST_LOGITS = 2**26
@@ -37,7 +39,10 @@ _MOST_LOGITS = 2**26
 
 
 class GraceEditor:
-    """Hooks an edit's vectors into one layer of the base while the rows in its scope are decoded.
+    """Hooks an edit's vectors into layers of the base while the rows in its scope are decoded.
+
+    One layer, or several, each with a codebook of its own: keys are what the plain base has there, and the
+    vectors of all layers are fitted together.
 
     By default an entry holds a vector for each token of the answer and for the end behind it: vector
     j stands in place of the layer's output at the position from which token j is decoded, whatever
@@ -50,13 +55,13 @@ class GraceEditor:
         tokenizer: Its tokenizer.
         config: What an entry holds and how it is fitted; a layer that is None is chosen at the first fit.
         folder: The checkpoint it was loaded from, if any.
-        codebook: Entries to begin with.
-        choice: Layer and radii that they were fitted for.
+        entries: Entries to begin with.
+        choice: Layers and radii that they were fitted for.
 
     Attributes:
-        codebook: The entries.
-        choice: Layer and radii; None until the first fit.
-        hooks: Hooks on the base's blocks under their numbers: on the chosen one, or on all while none is.
+        codebooks: The entries of each layer, the lowest first.
+        choice: Layers and radii; None until the first fit.
+        hooks: Hooks on the base's blocks under their numbers: on the chosen ones, or on all while none is.
 
     Raises:
         UnsupportedModelError: The base has no blocks that could be found.
@@ -69,23 +74,26 @@ class GraceEditor:
         tokenizer: PreTrainedTokenizerBase,
         config: GraceConfig | None = None,
         folder: Path | None = None,
-        codebook: Codebook | None = None,
+        entries: Sequence[Entry] = (),
         choice: Choice | None = None,
     ) -> None:
         self.config = config or GraceConfig()
         self.folder = folder
-        self.codebook = Codebook() if codebook is None else codebook
         self.choice = choice
         self._base = base
         self._tokenizer = tokenizer
         self._lock = RLock()
         blocks = find_blocks(base)
-        layer = self.config.layer if choice is None else choice.layer
-        if layer is not None and not 0 <= layer < len(blocks):
-            raise CheckpointError(f"layer must be between 0 and {len(blocks) - 1}, got {layer}")
+        self._last = len(blocks) - 1
+        layers = self.config.layers if choice is None else choice.layers
+        for layer in layers:
+            if not 0 <= layer <= self._last:
+                raise CheckpointError(f"layer must be between 0 and {self._last}, got {layer}")
+        self.codebooks = tuple(Codebook([entry for entry in entries if entry.layer == layer]) for layer in layers) or (
+            Codebook(),  # where a layer is chosen, it is one
+        )
         # Where the layer is not chosen yet, any of them may be.
-        hooked = range(len(blocks)) if layer is None else [layer]
-        self.hooks = ActivationHooks(base, {number: blocks[number] for number in hooked})
+        self.hooks = ActivationHooks(base, {number: blocks[number] for number in layers or range(len(blocks))})
 
     def answer(self, rows: Rows, options: Mapping[str, Any]) -> Tensor:
         """Decode every row with its edit's vectors in the layer; see `Editor.answer`."""
@@ -105,9 +113,14 @@ class GraceEditor:
             sequences: Tensor = self._base.generate(input_ids=input_ids, attention_mask=attention_mask, **options)
         return sequences
 
+    @property
+    def codebook(self) -> Codebook:
+        """The entries of the lowest hooked layer, of which there is one by default."""
+        return self.codebooks[0]
+
     def missing(self, edits: Sequence[Edit]) -> list[Edit]:
         """Those of the edits that have no entry in their present state; see `StoringEditor.missing`."""
-        return [edit for edit in dict.fromkeys(edits) if self.codebook.get(edit) is None]
+        return [edit for edit in dict.fromkeys(edits) if self._standing(edit) is None]
 
     def fit(self, edits: Sequence[Edit], *, progress: bool = False) -> GraceFit:
         """Fit the entries of edits, in batches, whether they have one or not.
@@ -125,15 +138,26 @@ class GraceEditor:
     def prune(self, live_ids: Collection[str]) -> int:
         """Drop the entries of all edits but these; returns how many were dropped."""
         with self._lock:
-            return self.codebook.prune(set(live_ids))
+            return max([book.prune(set(live_ids)) for book in self.codebooks])
 
     def states(self, prompts: Sequence[str]) -> list[Tensor]:
-        """The layer's output at every token of each prompt: float32 on the CPU, shape (length, size).
+        """The layers' output at every token of each prompt: float32 on the CPU, shape (layers, length, size).
 
         Raises:
             CheckpointError: No layer was chosen yet.
         """
-        return prompt_states(self._base, self._tokenizer, self.hooks, self._chosen().layer, prompts)
+        return prompt_states(self._base, self._tokenizer, self.hooks, self._chosen().layers, prompts)
+
+    def nearest(self, prompts: Sequence[str]) -> list[tuple[Entry, float]]:
+        """For each prompt the entry whose key is nearest, and how far as a share of its radius.
+
+        The decision without a router. Of several layers that one decides for all in which a key is nearest.
+        """
+        if not prompts or not any(map(len, self.codebooks)):
+            return []
+        states = self.states(prompts)
+        found = [book.nearest([state[place] for state in states]) for place, book in enumerate(self.codebooks)]
+        return [min(each, key=lambda pair: pair[1]) for each in zip(*filter(None, found), strict=True)]
 
     def detach(self) -> None:
         """Remove the hooks from the base."""
@@ -145,79 +169,68 @@ class GraceEditor:
         Args:
             folder: Made if it does not exist.
         """
-        config = replace(self.config, base_fingerprint=fingerprint(self._base))
         with self._lock:
-            save_codebook(Path(folder), config, self.choice, self.codebook)
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path, base: Any, tokenizer: PreTrainedTokenizerBase) -> Self:
-        """Load what `save_pretrained` wrote.
-
-        Args:
-            folder: Holds `grace.json` and `codebook.safetensors`.
-            base: The base the codebook was fitted for.
-            tokenizer: Its tokenizer.
-
-        Raises:
-            CheckpointError: The folder holds no codebook, or one of another base.
-        """
-        config, choice, codebook = load_codebook(Path(folder))
-        if config.base_fingerprint != (own := fingerprint(base)):
-            raise CheckpointError(
-                f"the codebook in {folder} was fitted for the base {config.base_fingerprint}, this base is {own}; "
-                "fit the edits again with editor='grace'"
-            )
-        return cls(base, tokenizer, config, Path(folder), codebook, choice)
+            entries = [entry for book in self.codebooks for entry in book]
+            FILES.save(Path(folder), self._base, self.config, entries, self.choice)
 
     def _changing(self, mask: Tensor, edits: Sequence[Edit | None], width: int) -> AbstractContextManager[None]:
         entries = iter(self._entries([edit for edit in edits if edit is not None]))
         # Only a decoder-only model continues what the mask is about.
         masks: Sequence[Tensor | None] = [None] * len(mask) if has_encoder(self._base) else list(mask)
-        changes = [
-            None if edit is None else row_change(self.config, next(entries).values, row, width)
-            for edit, row in zip(edits, masks, strict=True)
-        ]
-        return self.hooks.changing({self._chosen().layer: changes})
+        meant = [None if edit is None else next(entries) for edit in edits]
+        plan: dict[Hashable, list[Change | None]] = {}
+        for place, layer in enumerate(self._chosen().layers):
+            standing = [None if each is None else each[place] for each in meant]
+            plan[layer] = [
+                None if entry is None else row_change(self.config, entry.values, row, width)
+                for entry, row in zip(standing, masks, strict=True)
+            ]
+        return self.hooks.changing(plan)
 
-    def _entries(self, edits: Sequence[Edit]) -> list[Entry]:
+    def _entries(self, edits: Sequence[Edit]) -> list[Standing]:
         """The entries of edits; those that are missing are fitted."""
-        found = [self.codebook.get(edit) for edit in edits]
-        if all(found):
-            return [entry for entry in found if entry is not None]
-        with self._lock:
-            # Another thread may have fitted them meanwhile.
-            known = {edit: entry for edit in edits if (entry := self.codebook.get(edit)) is not None}
-            missing = [edit for edit in dict.fromkeys(edits) if edit not in known]
-            # A newer state of an edit may stand in the codebook: what was routed to is what answers.
-            known |= dict(zip(missing, self._fitted(missing)[1], strict=True))
+        known = {edit: found for edit in edits if (found := self._standing(edit)) is not None}
+        if len(known) < len(set(edits)):
+            with self._lock:
+                # Another thread may have fitted them meanwhile.
+                known |= {edit: found for edit in edits if (found := self._standing(edit)) is not None}
+                missing = [edit for edit in dict.fromkeys(edits) if edit not in known]
+                # A newer state of an edit may stand in the codebook: what was routed to is what answers.
+                known |= dict(zip(missing, self._fitted(missing)[1], strict=True))
         return [known[edit] for edit in edits]
+
+    def _standing(self, edit: Edit) -> Standing | None:
+        """The edit's entry in each layer; None if it has to be fitted."""
+        found = tuple(book.get(edit) for book in self.codebooks)
+        return found if all(found) else None
 
     def _chosen(self) -> Choice:
         if self.choice is None:
             raise CheckpointError("this GRACE editor has no layer yet; fit an edit first")
         return self.choice
 
-    def _fitted(self, edits: Sequence[Edit], *, progress: bool = False) -> tuple[GraceFit, list[Entry]]:
+    def _fitted(self, edits: Sequence[Edit], *, progress: bool = False) -> tuple[GraceFit, list[Standing]]:
         """Fit edits and store their entries; the caller holds the lock."""
         began = time.perf_counter()
         if edits and self.choice is None:
             self.choice = choose(self._base, self._tokenizer, self.hooks, edits, self.config)
-            logger.info("GRACE chose layer %d, radius %.3g", self.choice.layer, self.choice.radius)
-        entries: dict[int, Entry] = {}
+            logger.info("GRACE works in layers %s, with radii %s", self.choice.layers, self.choice.radii)
+        entries: dict[int, tuple[Entry, ...]] = {}
         told: dict[int, tuple[list[float], int, bool]] = {}
         with tqdm(total=len(edits), unit="edit", disable=not progress) as bar:
             for numbers in self._batches(edits):
                 batch = [edits[number] for number in numbers]
-                fitted = self._fit_batch(batch, self._chosen().layer)
+                fitted = self._fit_batch(batch)
                 told |= zip(numbers, zip(fitted.losses, fitted.steps, fitted.fitted, strict=True), strict=True)
                 entries |= zip(numbers, self._made(batch, fitted.values), strict=True)
                 bar.update(len(batch))
         made = [entries[number] for number in range(len(edits))]
-        self.codebook.put(*made)
+        for place, book in enumerate(self.codebooks):
+            book.put(*(each[place] for each in made))
         curves, steps, ended = zip(*(told[number] for number in sorted(told)), strict=True) if told else ((), (), ())
-        layer = None if self.choice is None else self.choice.layer
+        layers = () if self.choice is None else self.choice.layers
         ids, seconds = tuple(edit.id for edit in edits), time.perf_counter() - began
-        return GraceFit(ids, layer, mean_curve(curves), steps, ended, seconds), made
+        return GraceFit(ids, layers, mean_curve(curves), steps, ended, seconds), list(made)
 
     def _batches(self, edits: Sequence[Edit]) -> Iterator[list[int]]:
         """Numbers of edits that are fitted together, those with answers of like length."""
@@ -225,7 +238,7 @@ class GraceEditor:
         vocabulary = int(self._base.config.get_text_config().vocab_size)
         batch: list[int] = []
         for number in sorted(range(len(edits)), key=lengths.__getitem__):
-            rows = (len(batch) + 1) * len(wordings_of(edits[number], self._tokenizer, self.config.wordings))
+            rows = (len(batch) + 1) * len(self._wordings(edits[number]))
             if batch and (len(batch) == _BATCH or rows * lengths[number] * vocabulary > _MOST_LOGITS):
                 yield batch
                 batch = []
@@ -233,18 +246,36 @@ class GraceEditor:
         if batch:
             yield batch
 
-    def _fit_batch(self, edits: Sequence[Edit], layer: int) -> Fitted:
-        wordings = [wordings_of(edit, self._tokenizer, self.config.wordings) for edit in edits]
-        return fit_values(self._base, self._tokenizer, layer, edits, wordings, self.config)
+    def _fit_batch(self, edits: Sequence[Edit], start: Start | None = None) -> Fitted:
+        wordings = [self._wordings(edit) for edit in edits]
+        layers = self._chosen().layers
+        return fit_values(self._base, self._tokenizer, self.hooks, layers, edits, wordings, self.config, start)
 
-    def _made(self, edits: Sequence[Edit], values: Sequence[Tensor]) -> Iterator[Entry]:
+    def _wordings(self, edit: Edit) -> list[str]:
+        """The prompts that an edit is fitted on."""
+        # Behind the last block every position stands alone: a vector that gives a token gives it in all wordings.
+        alone = self.config.value == "answer" and self._last in self._chosen().layers
+        return wordings_of(edit, self._tokenizer, self.config.wordings and not alone)
+
+    def _made(self, edits: Sequence[Edit], values: Sequence[Tensor]) -> Iterator[tuple[Entry, ...]]:
         choice = self._chosen()
         states = self.states([edit.prompt for edit in edits])
         for edit, vectors, state in zip(edits, values, states, strict=True):
-            key, subject = edit_keys(self._base, self._tokenizer, edit, state)
-            subject = subject if self.config.subject_keys else None
-            yield Entry(
-                edit.id, edit.revision, edit.target, vectors, key, choice.radius, subject, choice.subject_radius
+            keys, subjects = edit_keys(self._base, self._tokenizer, edit, state)
+            subjects = subjects if self.config.subject_keys else None
+            yield tuple(
+                Entry(
+                    edit.id,
+                    edit.revision,
+                    edit.target,
+                    layer,
+                    vectors[place],
+                    keys[place],
+                    choice.radii[place],
+                    None if subjects is None else subjects[place],
+                    choice.subject_radii[place],
+                )
+                for place, layer in enumerate(choice.layers)
             )
 
 

@@ -1,4 +1,4 @@
-"""Keys: the hooked layer's output at an edit's last token and at its subject's last token."""
+"""Keys: a hooked layer's output at an edit's last token and at its subject's last token."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from memedit.editors.activations import ActivationHooks
-from memedit.editors.grace.lessons import forward_inputs, has_encoder, prompt_inputs
+from memedit.editors.lessons import forward_inputs, has_encoder, prompt_inputs
 from memedit.edits import Edit
 
 _ROWS = 64
 
 
 def prompt_states(
-    base: Any, tokenizer: PreTrainedTokenizerBase, hooks: ActivationHooks, layer: int, prompts: Sequence[str]
+    base: Any, tokenizer: PreTrainedTokenizerBase, hooks: ActivationHooks, layers: Sequence[int], prompts: Sequence[str]
 ) -> list[Tensor]:
-    """The layer's output at every token of each prompt, as the plain base computes it.
+    """The layers' output at every token of each prompt, as the plain base computes it.
 
     Args:
         base: The base.
         tokenizer: Its tokenizer.
-        hooks: Hooks on the layer's block, under its number.
-        layer: The block.
+        hooks: Hooks on the blocks, under their numbers.
+        layers: The blocks.
         prompts: Any number of texts.
 
     Returns:
-        float32 on the CPU, each of shape (length, size); of an encoder-decoder model the one position
+        float32 on the CPU, each of shape (layers, length, size); of an encoder-decoder model the one position
         that its decoder begins with.
     """
     states: list[Tensor] = []
@@ -37,9 +37,9 @@ def prompt_states(
         ids, mask = prompt_inputs(base, tokenizer, prompts[first : first + _ROWS])
         with torch.inference_mode(False), torch.no_grad(), hooks.reading() as seen:
             base(**forward_inputs(base, ids, mask))
-        hidden = seen[layer].float().cpu()
+        hidden = torch.stack([seen[layer].float().cpu() for layer in layers], dim=1)
         lengths = [1] * len(ids) if has_encoder(base) else mask.sum(1).tolist()
-        states += [row[len(row) - length :].clone() for row, length in zip(hidden, lengths, strict=True)]
+        states += [row[:, row.shape[1] - length :].clone() for row, length in zip(hidden, lengths, strict=True)]
     return states
 
 
@@ -59,7 +59,7 @@ def subject_position(base: Any, tokenizer: PreTrainedTokenizerBase, edit: Edit) 
 def edit_keys(
     base: Any, tokenizer: PreTrainedTokenizerBase, edit: Edit, states: Tensor
 ) -> tuple[Tensor, Tensor | None]:
-    """The key at the last token, and the one at the subject's last token or None.
+    """In each layer the key at the last token, and the one at the subject's last token or None; (layers, size).
 
     Args:
         base: The base.
@@ -68,4 +68,4 @@ def edit_keys(
         states: What `prompt_states` gives for its prompt.
     """
     position = subject_position(base, tokenizer, edit)
-    return states[-1], None if position is None else states[position]
+    return states[:, -1], None if position is None else states[:, position]

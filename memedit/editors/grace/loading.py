@@ -1,4 +1,4 @@
-"""Load a GRACE checkpoint onto a base model."""
+"""The files of a codebook, and how they come back onto a base model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from memedit.editors.base import Editor
-from memedit.editors.grace.editor import GraceEditor
+from memedit.editors.grace.choosing import Choice
+from memedit.editors.grace.editor import FILES, GraceEditor
 
 
 def load_grace(folder: Path, base: Any, tokenizer: PreTrainedTokenizerBase) -> Editor:
@@ -22,4 +23,6 @@ def load_grace(folder: Path, base: Any, tokenizer: PreTrainedTokenizerBase) -> E
     Raises:
         CheckpointError: The folder holds no such checkpoint, or one made for another base.
     """
-    return GraceEditor.from_pretrained(folder, base, tokenizer)
+    config, entries, chosen = FILES.load(folder, base)
+    choice = None if chosen is None else Choice.of(chosen)
+    return GraceEditor(base, tokenizer, config, folder, entries, choice)

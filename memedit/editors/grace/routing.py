@@ -75,8 +75,7 @@ class GraceDeferral:
     def route(self, queries: Sequence[str], namespace: str = DEFAULT_NAMESPACE) -> list[Deferral]:
         """One decision for each query; an entry whose edit is removed or of another namespace is passed over."""
         began = time.perf_counter()
-        codebook = self._editor.codebook
-        found = codebook.nearest(self._editor.states(queries)) if len(codebook) and queries else []
+        found = self._editor.nearest(queries)
         seconds = (time.perf_counter() - began) / max(len(queries), 1)
         if not found:
             return [Deferral(query, None, 0.0, (), seconds) for query in queries]

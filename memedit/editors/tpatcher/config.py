@@ -16,9 +16,11 @@ class PatcherConfig:
             "of every edit, and their activations decide (as published)"
         },
     )
-    layer: int | None = field(
+    layer: int | tuple[int, ...] | None = field(
         default=None,
-        metadata={"help": "the block whose feed-forward layer is patched, counted from 0; None for the last"},
+        metadata={
+            "help": "the block whose feed-forward layer is patched, counted from 0, or several; None for the last"
+        },
     )
     wordings: bool = field(
         default=True,

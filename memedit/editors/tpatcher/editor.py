@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -15,15 +15,16 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from memedit.editors.activations import ActivationHooks, Transformation, find_blocks
+from memedit.editors.activations import ActivationHooks, Change, Transformation, find_blocks
 from memedit.editors.base import Rows
-from memedit.editors.fingerprint import fingerprint
+from memedit.editors.learned import Learned
 from memedit.editors.tpatcher.config import PatcherConfig
 from memedit.editors.tpatcher.fitting import fit_patches, memory_queries
-from memedit.editors.tpatcher.patches import Neurons, Patch, save_patches
+from memedit.editors.tpatcher.patches import Neurons, Patch
 from memedit.edits import Edit
 from memedit.errors import CheckpointError, UnsupportedModelError
 
+FILES = Learned("tpatcher", "tpatcher.json", "neurons.safetensors", PatcherConfig, Patch)
 _BATCH = 32
 _FEED_FORWARD = ("mlp", "feed_forward", "ffn", "DenseReluDense")
 
@@ -49,11 +50,12 @@ class PatchFit:
 
 
 class PatcherEditor:
-    """Adds an edit's neurons to one feed-forward layer of the base while the rows in its scope are decoded.
+    """Adds an edit's neurons to feed-forward layers of the base while the rows in its scope are decoded.
 
     A neuron for each token of the answer and for the end behind it: where its key meets the layer's
     input, its value is added to the layer's output. Patches are fitted when an edit is first needed, or
-    before by `fit`; they lie over the base and not in it.
+    before by `fit`; they lie over the base and not in it. One layer is patched, or several, each with neurons
+    of its own that are learned together.
 
     As in the paper: the place of the neurons, their first keys, the losses on the answer, on the
     activation and on the memory, and with `config.routed` off the decision by the neurons' own
@@ -73,7 +75,7 @@ class PatcherEditor:
         tokenizer: Its tokenizer.
         config: Where neurons are, how they are fitted and when they are live.
         folder: The checkpoint it was loaded from, if any.
-        patches: Patches to begin with, by their edits' ids.
+        patches: Patches to begin with; those of one edit in the order of their layers.
 
     Raises:
         UnsupportedModelError: The base has no feed-forward layer of its own in that block, or only one block.
@@ -86,26 +88,30 @@ class PatcherEditor:
         tokenizer: PreTrainedTokenizerBase,
         config: PatcherConfig | None = None,
         folder: Path | None = None,
-        patches: Mapping[str, Patch] | None = None,
+        patches: Sequence[Patch] = (),
     ) -> None:
         self.config = config or PatcherConfig()
         self.folder = folder
         self._base = base
         self._tokenizer = tokenizer
-        self._patches = dict(patches or {})
+        self._patches: dict[str, tuple[Patch, ...]] = {}
+        for patch in patches:
+            self._patches[patch.edit_id] = (*self._patches.get(patch.edit_id, ()), patch)
         self._lock = RLock()
         self._has_encoder = bool(getattr(base.config, "is_encoder_decoder", False))
         blocks = find_blocks(base)
-        self._layer = len(blocks) - 1 if self.config.layer is None else self.config.layer
+        given = len(blocks) - 1 if self.config.layer is None else self.config.layer
+        self._layers = (given,) if isinstance(given, int) else tuple(sorted(set(given)))
         if len(blocks) == 1:
             raise UnsupportedModelError(f"neurons need a block below theirs, and {type(base).__name__} has one block")
-        if not 1 <= self._layer < len(blocks):
-            raise CheckpointError(f"layer must be between 1 and {len(blocks) - 1}, got {self._layer}")
-        module = _feed_forward(blocks[self._layer])
-        self._device = next(module.parameters()).device
-        self._hooks = ActivationHooks(base, {self._layer: module})
+        for layer in self._layers:
+            if not 1 <= layer < len(blocks):
+                raise CheckpointError(f"layer must be between 1 and {len(blocks) - 1}, got {layer}")
+        modules: dict[Hashable, nn.Module] = {layer: _feed_forward(blocks[layer]) for layer in self._layers}
+        self._device = next(modules[self._layers[0]].parameters()).device
+        self._hooks = ActivationHooks(base, modules)
         self._memory: Tensor | None = None
-        self._all: Neurons | None = None
+        self._all: tuple[Neurons, ...] = ()
 
     def answer(self, rows: Rows, options: Mapping[str, Any]) -> Tensor:
         """Decode every row with its edit's neurons in the layer; see `Editor.answer`."""
@@ -128,11 +134,12 @@ class PatcherEditor:
     def everywhere(self) -> AbstractContextManager[None]:
         """Let the neurons of all fitted edits work in every row of this thread's calls of the base, as published."""
         with self._lock:
-            if self._all is None and self._patches:
-                self._all = Neurons.of(list(self._patches.values()), self._device)
-            neurons = self._all
-        changes = [None if neurons is None else Transformation(neurons.fired)]
-        return self._hooks.changing({self._layer: changes})
+            if not self._all and self._patches:
+                self._all = self._neurons(list(self._patches.values()))
+            everyone = self._all
+        # Nothing was fitted: no layer is changed.
+        pairs = zip(self._layers, everyone, strict=False)
+        return self._hooks.changing({layer: [Transformation(own.fired)] for layer, own in pairs})
 
     def missing(self, edits: Sequence[Edit]) -> list[Edit]:
         """Those of the edits that are not learned in their present state; see `StoringEditor.missing`."""
@@ -154,21 +161,21 @@ class PatcherEditor:
             for numbers in self._batches(edits):
                 batch = [edits[number] for number in numbers]
                 fitted = fit_patches(
-                    self._base, self._tokenizer, self._hooks, self._layer, batch, self._remembered(batch), self.config
+                    self._base, self._tokenizer, self._hooks, self._layers, batch, self._remembered(batch), self.config
                 )
                 for place, number in enumerate(numbers):
                     self._patches[batch[place].id] = fitted.patches[place]
                     told[number] = (tuple(fitted.losses[place]), fitted.steps[place], fitted.fitted[place])
                 bar.update(len(batch))
-            self._all = None
+            self._all = ()
         losses, steps, ended = zip(*(told[number] for number in sorted(told)), strict=True) if told else ((), (), ())
         return PatchFit(tuple(edit.id for edit in edits), losses, steps, ended, time.perf_counter() - began)
 
     def prune(self, live_ids: Collection[str]) -> None:
         """Drop the neurons of all edits but these; see `StoringEditor.prune`."""
         with self._lock:
-            self._patches = {name: patch for name, patch in self._patches.items() if name in live_ids}
-            self._all = None
+            self._patches = {name: patches for name, patches in self._patches.items() if name in live_ids}
+            self._all = ()
 
     def detach(self) -> None:
         """Remove the hooks from the base."""
@@ -180,13 +187,16 @@ class PatcherEditor:
         Args:
             folder: Made if it does not exist.
         """
-        config = replace(self.config, base_fingerprint=fingerprint(self._base))
         with self._lock:
-            save_patches(Path(folder), config, self._patches)
+            patches = [patch for own in self._patches.values() for patch in own]
+            FILES.save(Path(folder), self._base, self.config, patches)
 
     def _has(self, edit: Edit) -> bool:
-        patch = self._patches.get(edit.id)
-        return patch is not None and patch.fits(edit)
+        return edit.id in self._patches and self._patches[edit.id][0].fits(edit)
+
+    def _neurons(self, edits: Sequence[tuple[Patch, ...]]) -> tuple[Neurons, ...]:
+        """The neurons of some edits' patches, layer by layer."""
+        return tuple(Neurons.of(patches, self._device) for patches in zip(*edits, strict=True))
 
     def _patching(self, mask: Tensor, edits: Sequence[Edit | None], width: int) -> AbstractContextManager[None]:
         named = [edit for edit in edits if edit is not None]
@@ -195,25 +205,30 @@ class PatcherEditor:
                 self.fit(missing)
             if not self.config.routed:
                 return self.everywhere()
-            neurons = {edit.id: Neurons.of([self._patches[edit.id]], self._device) for edit in named}
-        changes = [
-            None if edit is None else Transformation(neurons[edit.id].fired, start=self._start(row, width))
-            for edit, row in zip(edits, mask, strict=True)
-        ]
-        return self._hooks.changing({self._layer: changes})
+            neurons = {edit.id: self._neurons([self._patches[edit.id]]) for edit in named}
+        plan: dict[Hashable, list[Change | None]] = {
+            layer: [
+                None if edit is None else Transformation(neurons[edit.id][place].fired, start=self._start(row, width))
+                for edit, row in zip(edits, mask, strict=True)
+            ]
+            for place, layer in enumerate(self._layers)
+        }
+        return self._hooks.changing(plan)
 
     def _start(self, mask: Tensor, width: int) -> int:
         """The position from which the first new token is decoded; of a prompt padded on the right, its own end."""
         return width - 1 if self._has_encoder or not mask.any() else int(mask.nonzero()[-1])
 
     def _remembered(self, batch: Sequence[Edit]) -> Tensor | None:
-        """The memory for a batch: general text, and the queries of all other edits that have neurons."""
+        """The memory for a batch, layer by layer: general text, and the queries of all other edits with neurons."""
         if self.config.routed:
             return None
         if self._memory is None:
-            self._memory = memory_queries(self._base, self._tokenizer, self._hooks, self._layer)
+            self._memory = memory_queries(self._base, self._tokenizer, self._hooks, self._layers)
         own = {edit.id for edit in batch}
-        return torch.cat([self._memory, *(p.queries for p in self._patches.values() if p.edit_id not in own)])
+        others = [patches for name, patches in self._patches.items() if name not in own]
+        known = [torch.stack([patch.queries for patch in patches]) for patches in others]
+        return torch.cat([self._memory, *known], dim=1)
 
     def _batches(self, edits: Sequence[Edit]) -> Iterator[list[int]]:
         """Numbers of edits that are fitted together, those with answers of like length."""

@@ -1,4 +1,4 @@
-"""Load saved neurons onto a base model."""
+"""The files of neurons, and how they come back onto a base model."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from memedit.editors.base import Editor
-from memedit.editors.fingerprint import fingerprint
-from memedit.editors.tpatcher.editor import PatcherEditor
-from memedit.editors.tpatcher.patches import load_patches
-from memedit.errors import CheckpointError
+from memedit.editors.tpatcher.editor import FILES, PatcherEditor
 
 
 def load_tpatcher(folder: Path, base: Any, tokenizer: PreTrainedTokenizerBase) -> Editor:
@@ -25,10 +22,5 @@ def load_tpatcher(folder: Path, base: Any, tokenizer: PreTrainedTokenizerBase) -
     Raises:
         CheckpointError: The folder holds no such checkpoint, or one made for another base.
     """
-    config, patches = load_patches(folder)
-    if config.base_fingerprint != (own := fingerprint(base)):
-        raise CheckpointError(
-            f"the neurons in {folder} were fitted for the base {config.base_fingerprint}, this base is {own}; "
-            "fit the edits again with editor='tpatcher'"
-        )
+    config, patches, _ = FILES.load(folder, base)
     return PatcherEditor(base, tokenizer, config, folder, patches)

@@ -1,25 +1,15 @@
-"""Patches: the trained neurons of one edit, and the files that hold those of many."""
+"""Patches: the trained neurons of an edit in a layer."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from memedit.editors.tpatcher.config import PatcherConfig
 from memedit.edits import Edit
-from memedit.errors import CheckpointError
-
-CONFIG_FILE = "tpatcher.json"
-NEURONS_FILE = "neurons.safetensors"
-_TENSORS = ("keys", "biases", "values", "queries")
 
 
 @dataclass(frozen=True)
@@ -38,7 +28,7 @@ class Neurons:
 
     @classmethod
     def of(cls, patches: Sequence[Patch], device: torch.device) -> Self:
-        """The neurons of one or several patches together, on a device."""
+        """The neurons of one or several patches of one layer together, on a device."""
         parts = ([getattr(patch, name) for patch in patches] for name in ("keys", "biases", "values"))
         return cls(*(torch.cat(part).to(device) for part in parts))
 
@@ -55,12 +45,13 @@ class Neurons:
 
 @dataclass(frozen=True)
 class Patch:
-    """What was learned of one edit: a neuron for each token of its answer; float32 on the CPU.
+    """What was learned of one edit in one layer: a neuron for each token of its answer; float32 on the CPU.
 
     Attributes:
         edit_id: The edit.
         revision: The edit's revision that was learned.
         target: Its target.
+        layer: The block in whose feed-forward layer the neurons are.
         keys: See `Neurons`.
         biases: See `Neurons`.
         values: See `Neurons`.
@@ -71,6 +62,7 @@ class Patch:
     edit_id: str
     revision: int
     target: str
+    layer: int
     keys: Tensor
     biases: Tensor
     values: Tensor
@@ -79,43 +71,3 @@ class Patch:
     def fits(self, edit: Edit) -> bool:
         """Whether this is the edit in the very state that was learned."""
         return (self.edit_id, self.revision, self.target) == (edit.id, edit.revision, edit.target)
-
-
-def save_patches(folder: Path, config: PatcherConfig, patches: Mapping[str, Patch]) -> None:
-    """Write settings and neurons into a folder, which is made if it does not exist."""
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = list(patches.values())
-    told = [
-        {"edit_id": patch.edit_id, "revision": patch.revision, "target": patch.target, "neurons": len(patch.biases)}
-        for patch in kept
-    ]
-    text = json.dumps({"config": asdict(config), "patches": told}, indent=1)
-    (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
-    tensors = {
-        name: torch.cat([getattr(patch, name) for patch in kept]) if kept else torch.empty(0) for name in _TENSORS
-    }
-    save_file(tensors, folder / NEURONS_FILE)
-
-
-def load_patches(folder: Path) -> tuple[PatcherConfig, dict[str, Patch]]:
-    """Read what `save_patches` wrote.
-
-    Raises:
-        CheckpointError: A file is missing, damaged, or does not belong to the other one.
-    """
-    for name in (CONFIG_FILE, NEURONS_FILE):
-        if not (folder / name).is_file():
-            raise CheckpointError(f"expected saved neurons with {name} in {folder}, found none")
-    try:
-        read = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        config, told = PatcherConfig(**read["config"]), read["patches"]
-        tensors = load_file(folder / NEURONS_FILE)
-        counts = [int(patch.pop("neurons")) for patch in told]
-        parts = [tensors[name].split(counts) if told else () for name in _TENSORS]
-        patches = (
-            Patch(patch["edit_id"], patch["revision"], patch["target"], *(part.clone() for part in own))
-            for patch, *own in zip(told, *parts, strict=True)
-        )
-        return config, {patch.edit_id: patch for patch in patches}
-    except (json.JSONDecodeError, TypeError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(f"{folder} holds no neurons that can be read: {error}") from error

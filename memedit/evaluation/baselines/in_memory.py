@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -90,11 +90,11 @@ class InMemory:
         if path is None:
             return None
         # Beside the file there is what SQLite has not written into it yet.
-        kept = _size(Path(path).parent.glob(f"{Path(path).name}*"))
+        kept = sum(part.stat().st_size for part in Path(path).parent.glob(f"{Path(path).name}*"))
         if isinstance(self._editor, StoringEditor) and hasattr(self._editor, "save_pretrained"):
             with TemporaryDirectory(dir=Path(path).parent) as folder:
                 self._editor.save_pretrained(Path(folder))
-                kept += _size(Path(folder).rglob("*"))
+                kept += size_of(folder)
         return kept
 
     def close(self) -> None:
@@ -104,5 +104,6 @@ class InMemory:
         self.model.edits.close()
 
 
-def _size(paths: Iterable[Path]) -> int:
-    return sum(path.stat().st_size for path in paths if path.is_file())
+def size_of(folder: str | Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memedit.editors.grace import Codebook, Entry, Rule
@@ -11,15 +11,15 @@ from memedit.edits import Edit
 
 def entry(name: str, key: list[float], radius: float = 1.0, target: str = "x", **more: object) -> Entry:
     """An entry with a key in the plane."""
-    return Entry(name, 0, target, torch.zeros(1, 2), torch.tensor(key, dtype=torch.float32), radius, **more)  # type: ignore[arg-type]
+    return Entry(name, 0, target, 0, torch.zeros(1, 2), torch.tensor(key, dtype=torch.float32), radius, **more)  # type: ignore[arg-type]
 
 
 def insert(codebook: Codebook, name: str, key: list[float], target: str, radius: float = 1.0) -> Rule:
     """What the published method does with one edit."""
-    rule, own = codebook.place(torch.tensor(key, dtype=torch.float32), target, radius)
-    if rule is not Rule.EXPANDED:
-        codebook.put(entry(name, key, own, target))
-    return rule
+    placed = codebook.place(torch.tensor(key, dtype=torch.float32), target, radius)
+    if placed.shared is None:
+        codebook.put(entry(name, key, placed.radius, target))
+    return placed.rule
 
 
 def test_a_far_edit_has_a_key_of_its_own() -> None:
@@ -55,6 +55,7 @@ def test_of_two_edits_at_one_place_the_newer_wins() -> None:
     assert [(item.edit_id, item.radius) for item in codebook] == [("b", 1.0)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(-8, 8), st.integers(-8, 8), st.sampled_from("xyz")), min_size=1, max_size=12))
 def test_the_newest_edit_is_always_found_again(edits: list[tuple[int, int, str]]) -> None:
     """Whatever came before, the key of the last edit leads to an entry with its label."""
@@ -90,7 +91,7 @@ def test_a_newer_revision_replaces_and_an_older_one_does_not() -> None:
     old, new = (Edit(id="a", prompt="p", target=target, revision=n) for n, target in enumerate("xy"))
     codebook = Codebook([entry("a", [0, 0])])
     assert codebook.get(old) is not None
-    codebook.put(Entry("a", 1, "y", torch.ones(1, 2), torch.zeros(2), 1.0))
+    codebook.put(Entry("a", 1, "y", 0, torch.ones(1, 2), torch.zeros(2), 1.0))
     codebook.put(entry("a", [3, 3]))
     assert codebook.get(old) is None
     assert codebook.get(new) is not None

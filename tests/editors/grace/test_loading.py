@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from memedit.editors.grace import GraceConfig, GraceEditor, load_grace
-from memedit.editors.grace.saved import CONFIG_FILE, VECTORS_FILE
+from memedit.editors.grace.editor import FILES
 from memedit.errors import CheckpointError
 from tests.conformance.families import base_of, tokenizer
 from tests.editors.grace.test_editor import EDITS, GREEDY, rows_of
@@ -36,7 +36,7 @@ def test_a_codebook_comes_back_as_it_was(saved: Path, tmp_path: Path) -> None:
     assert torch.equal(editor.answer(rows_of("llama"), GREEDY), expected)
     editor.save_pretrained(tmp_path / "again")
     editor.detach()
-    for name in (CONFIG_FILE, VECTORS_FILE):
+    for name in (FILES.settings, FILES.vectors):
         assert (tmp_path / "again" / name).read_bytes() == (saved / name).read_bytes()
 
 
@@ -45,7 +45,8 @@ def test_an_empty_codebook_can_be_saved(tmp_path: Path) -> None:
     base = base_of("llama", held=True)
     editor = GraceEditor(base, tokenizer(), GraceConfig(steps=7))
     editor.save_pretrained(tmp_path)
-    loaded = GraceEditor.from_pretrained(tmp_path, base, tokenizer())
+    loaded = load_grace(tmp_path, base, tokenizer())
+    assert isinstance(loaded, GraceEditor)
     assert (loaded.config.steps, len(loaded.codebook), loaded.choice) == (7, 0, None)
     loaded.detach()
     editor.detach()
@@ -57,7 +58,7 @@ def test_another_base_is_refused(saved: Path) -> None:
         load_grace(saved, base_of("mistral"), tokenizer())
 
 
-@pytest.mark.parametrize("name", [CONFIG_FILE, VECTORS_FILE])
+@pytest.mark.parametrize("name", [FILES.settings, FILES.vectors])
 @pytest.mark.parametrize("damage", ["missing", "cut"])
 def test_a_damaged_codebook_is_refused(saved: Path, name: str, damage: str) -> None:
     """A missing or cut file is a clear error that names the folder."""
@@ -71,8 +72,8 @@ def test_a_damaged_codebook_is_refused(saved: Path, name: str, damage: str) -> N
 
 def test_settings_that_do_not_exist_are_refused(saved: Path) -> None:
     """An unknown field or layer of the file is an error, as is one in code."""
-    values = json.loads((saved / CONFIG_FILE).read_text())
-    (saved / CONFIG_FILE).write_text(json.dumps({**values, "config": {**values["config"], "colour": 1}}))
+    values = json.loads((saved / FILES.settings).read_text())
+    (saved / FILES.settings).write_text(json.dumps({**values, "config": {**values["config"], "colour": 1}}))
     with pytest.raises(CheckpointError, match="colour"):
         load_grace(saved, base_of("llama"), tokenizer())
     with pytest.raises(CheckpointError, match="value must be one of"):

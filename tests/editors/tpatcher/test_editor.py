@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from memedit.editors import FusingEditor, Rows, StoringEditor
 from memedit.editors.fingerprint import fingerprint
-from memedit.editors.tpatcher import PatcherConfig, PatcherEditor
+from memedit.editors.tpatcher import PatcherConfig, PatcherEditor, load_tpatcher
 from memedit.edits import Edit
 from memedit.errors import CheckpointError, UnsupportedModelError
 from tests.conformance.families import base_of, tokenizer
@@ -175,7 +176,7 @@ def test_a_base_in_half_precision_is_patched_too() -> None:
     made = PatcherEditor(copy.deepcopy(base_of("llama")).to(torch.bfloat16), tokenizer(), ALONE)
     given = rows(made, PROMPTS[1:2], EDITS[1:2])
     assert texts(made, made.answer(given, GREEDY), given) == [EDITS[1].target]
-    assert made._patches["b"].values.dtype is torch.float32
+    assert made._patches["b"][0].values.dtype is torch.float32
 
 
 def test_a_fit_that_is_cut_off_says_so() -> None:
@@ -203,6 +204,42 @@ def test_as_published_all_neurons_are_live_everywhere() -> None:
     assert texts(published, inside, given)[1] == EDITS[1].target
     assert torch.equal(published._base.generate(**given.inputs, **GREEDY), before)
     published.detach()
+
+
+@pytest.mark.parametrize("routed", [True, False])
+@pytest.mark.parametrize("name", ["llama", "gpt2", "t5"])
+def test_several_layers_have_neurons_of_their_own(name: str, routed: bool, tmp_path: Path) -> None:
+    """The two last of three layers are patched together, as published too; what is saved answers the same."""
+    base = deeper(name)
+    made = PatcherEditor(base, tokenizer(), replace(ALONE, layer=(2, 1), routed=routed, memory_weight=0.1))
+    fit = made.fit(EDITS)
+    given = rows(made)
+    answer = made.answer(given, GREEDY)
+    if routed:
+        assert all(fit.fitted)
+        assert texts(made, answer, given) == [edit.target for edit in EDITS]
+    assert all(curve[-1] < curve[0] for curve in fit.losses)
+    assert [[patch.layer for patch in patches] for patches in made._patches.values()] == [[1, 2]] * 3
+    assert all(patch.values.abs().max() > 0 for patches in made._patches.values() for patch in patches)
+    made.save_pretrained(tmp_path)
+    made.detach()
+    again = load_tpatcher(tmp_path, base, tokenizer())
+    assert torch.equal(again.answer(given, GREEDY), answer)
+    again.detach()
+
+
+def deeper(name: str) -> PreTrainedModel:
+    """A tiny random model of the family with three blocks."""
+    small = base_of(name)
+    values = small.config.to_dict()
+    values[small.config.attribute_map.get("num_hidden_layers", "num_hidden_layers")] = 3
+    values |= {"num_decoder_layers": 3} if "num_decoder_layers" in values else {}
+    values.pop("layer_types", None)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model: PreTrainedModel = type(small)(type(small.config)(**values)).eval()
+    model.generation_config.max_length = None
+    return model
 
 
 def test_other_wordings_are_answered(mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase) -> None:

@@ -54,7 +54,7 @@ def test_an_editor_without_neurons_is_saved_too(mini_tokenizer: PreTrainedTokeni
 
 def test_another_base_is_refused(saved: PatcherEditor, mini_tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
     """Neurons belong to the base they were fitted for."""
-    with pytest.raises(CheckpointError, match="were fitted for the base"):
+    with pytest.raises(CheckpointError, match="was fitted for the base"):
         load_tpatcher(tmp_path, gpt2(), mini_tokenizer)
 
 
@@ -74,6 +74,6 @@ def test_damaged_files_are_refused(
         neurons.write_bytes(neurons.read_bytes()[:-9])
     else:
         read = json.loads(settings.read_text())
-        settings.write_text(json.dumps({**read, "patches": read["patches"][:1]}))
-    with pytest.raises(CheckpointError, match="neurons"):
+        settings.write_text(json.dumps({**read, "records": read["records"][:1]}))
+    with pytest.raises(CheckpointError, match="tpatcher"):
         load_tpatcher(tmp_path, saved._base, mini_tokenizer)

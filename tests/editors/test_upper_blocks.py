@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from memedit.editors.grace.lessons import lessons_of
-from memedit.editors.grace.upper import UpperBlocks, _Below, fresh, rows_of
+from memedit.editors.lessons import lessons_of
+from memedit.editors.upper_blocks import UpperBlocks, _Below, fresh, rows_of
 from tests.conformance.families import DECODERS, FAMILIES, base_of, tokenizer
 
 WORDINGS = (("stored word20 word21 word22", "word23 word24"), ("word25 word26 word27",))
