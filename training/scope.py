@@ -50,7 +50,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             resume_from=_state_file(options.output), progress=True,
         )  # fmt: skip
         classifier.save_pretrained(options.output)
-    calibrate_by_routing(classifier, encoder, splits["calibration"], locality=options.locality, seed=options.seed)
+    calibrate_by_routing(
+        classifier, encoder, splits["calibration"], distractors=splits["train"].facts, locality=options.locality,
+        seed=options.seed,
+    )  # fmt: skip
     classifier.save_pretrained(options.output)
     metrics: dict[str, Any] = {"pairs": measure_pairs(classifier, splits["test"].pairs)}
     settings = [s for s in SETTINGS if s.edits <= options.largest]

@@ -166,7 +166,9 @@ def test_calibration_is_on_routed_queries(encoder: SentenceEncoder, small_classi
     pairs = [*maker.positives(), *maker.negatives()]
     classifier = ScopeClassifier(encoder.files)
     classifier._use(small_classifier._adapter)
-    calibrate_by_routing(classifier, encoder, Split(facts, pairs, UNRELATED), locality=0.9, seed=0)
+    calibrate_by_routing(
+        classifier, encoder, Split(facts, pairs, UNRELATED), distractors=facts[:3], locality=0.9, seed=0
+    )
     assert classifier.threshold_ is not None
     assert classifier.threshold_.stated_locality == 0.9
     assert classifier.calibration_.pairs > len(facts)

@@ -80,7 +80,7 @@ def held_out_facts(data: Path, source: str, edits: int, queries: int, *, seed: i
     # Facts of the `test` split were not trained on either: their questions serve as neighbours.
     reserve = [f for f in training if f.source == source and split_of(f.subject, seed) == "test"]
     known = {normalise(fact.subject) for fact in (*pool, *reserve)}
-    distractors = _distractors([f for f in training if normalise(f.subject) not in known], source, edits, rng)
+    distractors = draw_distractors([f for f in training if normalise(f.subject) not in known], source, edits, rng)
     wordings = [fact.wordings[0] for fact in pool[:edits]]
     subjects = [fact.subject for fact in pool[:edits]]
     for wording, subject in distractors[: edits - len(wordings)]:
@@ -117,7 +117,7 @@ def held_out_statements(
     # A clean memory holds one statement about each thing: two would be two edits of one fact.
     statements = list({statement.misses[0]: statement for statement in drawn}.values())
     wordings = [statement.wording for statement in statements]
-    distractors = _distractors(read_facts(data), "counterfact", edits, rng)
+    distractors = draw_distractors(read_facts(data), "counterfact", edits, rng)
     wordings += [wording for wording, _ in distractors[: edits - len(wordings)]]
     answered = {text for s in statements for part in s.questions for text in part}
     others = [rng.choice(s.others) for s in statements if s.others]
@@ -131,12 +131,17 @@ def held_out_statements(
     return HeldOut(wordings, inside, outside, len(others) - len(clean))
 
 
-def _distractors(facts: Sequence[Fact], source: str, count: int, rng: random.Random) -> list[tuple[str, str]]:
-    """(Wording, subject) of one edit per subject, those of `source` first, then of further relations of them all."""
+def draw_distractors(facts: Sequence[Fact], source: str, count: int, rng: random.Random) -> list[tuple[str, str]]:
+    """(Wording, subject) of one edit per subject, those of `source` first, then of further relations of them all.
+
+    At least `count` of them, if the facts have so many relations.
+    """
     facts = sorted(one_per_subject(facts), key=lambda fact: fact.source != source)
     found = {fact.wordings[0]: fact.subject for fact in facts}
     bank = TemplateBank(facts)
-    while len(found) < count:
+    before = -1
+    while before < len(found) < count:
+        before = len(found)
         for fact in facts:
             if len(found) < count and (other := bank.other_relation(fact, rng)):
                 found.setdefault(other, fact.subject)

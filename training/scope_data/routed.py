@@ -11,18 +11,30 @@ from memedit.memory.encoding import TextEncoder
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.router import Route, Router
 from training.scope_data.dataset import Split
-from training.scope_data.facts import SubjectSet, normalise, one_per_subject
+from training.scope_data.facts import Fact, SubjectSet, normalise, one_per_subject
+from training.scope_data.held_out_memory import draw_distractors
 from training.scope_data.pairs import NEAR_MISSES, Pair
 
 logger = logging.getLogger(__name__)
 
 QUERIES = 6_000
 """Calibration queries that are routed at most."""
+EDITS = 10_000
+"""Edits in the memory that they are routed over: the more are stored, the more often one looks meant."""
 _OF_STATEMENTS = ("statement", "statement_miss", "statement_other")
+_NEAR_MISSES = frozenset(NEAR_MISSES) - frozenset(_OF_STATEMENTS)
+"""What the threshold is chosen on. Whether a passage leaves a question open is far harder to tell than whether one
+fact is another, so that its near-misses, few as they are, would set the threshold of all edits by themselves."""
 
 
 def calibrate_by_routing(
-    classifier: ScopeClassifier, encoder: TextEncoder, split: Split, *, locality: float, seed: int
+    classifier: ScopeClassifier,
+    encoder: TextEncoder,
+    split: Split,
+    *,
+    distractors: Sequence[Fact],
+    locality: float,
+    seed: int,
 ) -> None:
     """Fit the probability map and choose the threshold on routed queries.
 
@@ -33,14 +45,19 @@ def calibrate_by_routing(
         classifier: A trained classifier; it is calibrated in place.
         encoder: The encoder of the memory.
         split: The calibration split.
+        distractors: Facts that fill the memory up to `EDITS`; they are searched, not asked.
         locality: Share of the near-misses to keep out.
         seed: Chooses the queries.
     """
     stored = {fact.wordings[0]: fact.subject for fact in one_per_subject(split.facts)}
     stored |= {pair.wording: "" for pair in split.pairs if pair.family in _OF_STATEMENTS}
+    own = set(stored)
+    rng = random.Random(seed)
+    for wording, subject in draw_distractors(distractors, "counterfact", EDITS, rng)[: max(0, EDITS - len(own))]:
+        stored.setdefault(wording, subject)
     subjects = SubjectSet(subject for subject in stored.values() if subject)
-    asked = [pair for pair in split.pairs if pair.wording in stored and _is_clean(pair, stored, subjects)]
-    asked = random.Random(seed).sample(asked, min(QUERIES, len(asked)))
+    asked = [pair for pair in split.pairs if pair.wording in own and _is_clean(pair, stored, subjects)]
+    asked = rng.sample(asked, min(QUERIES, len(asked)))
     with EditMemory(None, encoder) as memory:
         memory.add_many(({"prompt": wording, "target": "a new answer"} for wording in stored), progress=True)
         routes = route_all(Router(memory, classifier, cache_size=0), [pair.query for pair in asked])
@@ -51,7 +68,7 @@ def calibrate_by_routing(
         [(wording, route.query) for wording, (_, route) in zip(best, found, strict=True)],
         [pair.in_scope and wording == pair.wording for wording, (pair, _) in zip(best, found, strict=True)],
         locality=locality,
-        near_misses=[pair.family in NEAR_MISSES for pair, _ in found],
+        near_misses=[pair.family in _NEAR_MISSES for pair, _ in found],
     )
 
 
