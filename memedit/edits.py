@@ -228,7 +228,7 @@ def check_editor_name(value: object) -> None:
 def _check_instant(name: str, value: object, *, optional: bool) -> None:
     if value is None and optional:
         return
-    if not isinstance(value, datetime) or value.tzinfo is None:
+    if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidEditError(f"{name} must be a timezone-aware datetime, got {_shown(value)}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from memedit.edits import Edit
@@ -56,6 +57,11 @@ class ContradictionError(InvalidEditError):
 def differ(edit: Edit, other: Edit) -> bool:
     """Whether two edits of one fact contradict each other: their targets are not the same words."""
     return prompt_key(edit.target) != prompt_key(other.target)
+
+
+def is_over(edit: Edit) -> bool:
+    """Whether an edit has expired, so that its answer contradicts none."""
+    return edit.valid_until is not None and edit.valid_until <= datetime.now(UTC)
 
 
 def fact_key(edit: Edit) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from memedit.errors import MemeditError, MemoryFileError
 from memedit.memory.edit_memory import EditMemory
 from memedit.memory.encoding import TextEncoder
 from memedit.memory.file_errors import describe
-from memedit.memory.schema import make_private
+from memedit.memory.schema import check_absent, make_private
 from memedit.memory.sqlite import SQLiteStore
 from memedit.memory.store import Action
 
@@ -59,8 +59,7 @@ def open_copy(path: Path, encoder: TextEncoder, target: Path | None = None) -> E
         raise MemoryFileError(f"{describe(path)} does not exist")
     if target is None:
         return EditMemory(None, encoder, store=SQLiteStore.in_ram(path))
-    if target.exists():
-        raise MemoryFileError(f"{describe(target)} exists already; expected a new file to copy the edits into")
+    check_absent(target)
     try:
         make_private(target)
         shutil.copyfile(path, target)

@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from memedit.edits import DEFAULT_NAMESPACE, Edit, EditKind
+from memedit.edits import DEFAULT_NAMESPACE, MAX_REVISION, Edit, EditKind
 from memedit.errors import InvalidEditError
 from memedit.memory.comparing import Comparison
 from memedit.memory.contradictions import (
@@ -23,6 +23,7 @@ from memedit.memory.contradictions import (
     check_policy,
     differ,
     fact_key,
+    is_over,
     settled,
 )
 from memedit.memory.drafts import changed_edit, draft_edit
@@ -120,7 +121,7 @@ class EditMemory(Journal):
         An edit contradicts another if it gives a different answer to the same question: the same
         prompt or, where the memory has `same_fact`, one of the nearest that it holds to be the
         same fact, among those valid when the new edit begins to be. What then happens is
-        the policy's choice:
+        the policy's choice (an edit that has expired contradicts none):
 
         * "newest": the new edit is to answer. It is stored with the highest priority of those it
           contradicts, if that is higher than its own; they stay.
@@ -279,6 +280,7 @@ class EditMemory(Journal):
         """
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
+        n = min(n, MAX_REVISION)
         with self._lock:
             states = [self._store.state_before(event) for event in self._store.undoable(n)]
         known = self._new_vectors([state for state in states if state is not None])
@@ -374,7 +376,7 @@ class EditMemory(Journal):
     ) -> Edit:
         same = self._store.find(*fact_key(draft))
         others = [each.other.id for each in found]
-        if same is not None and differ(draft, same):
+        if same is not None and differ(draft, same) and not is_over(same):
             found = [Contradiction(draft, same, same_prompt=True), *found]
         edit = self._writer.put(settled(draft, found, policy), same, known)
         for other in others:

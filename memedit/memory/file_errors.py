@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from memedit.errors import MemoryFileError
+from memedit.errors import InvalidEditError, MemeditError, MemoryFileError
 
 _SENTENCES = {
     sqlite3.SQLITE_BUSY: "is locked by another process; try again when that has finished",
@@ -31,15 +31,17 @@ def describe(path: Path | None) -> str:
 
 @contextmanager
 def translated_errors(path: Path | None) -> Iterator[None]:
-    """Turn SQLite's errors inside the block into `MemoryFileError` with one clear sentence."""
+    """Turn errors of the database inside the block into one clear sentence (see `translated`)."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeEncodeError) as error:
         raise translated(error, path) from error
 
 
-def translated(error: sqlite3.Error, path: Path | None) -> MemoryFileError:
-    """One of SQLite's errors as a sentence about the memory."""
+def translated(error: sqlite3.Error | UnicodeEncodeError, path: Path | None) -> MemeditError:
+    """What was raised when the database was asked, as a sentence about the memory or about what it was asked."""
+    if isinstance(error, UnicodeEncodeError):
+        return InvalidEditError("an id or a namespace must be valid Unicode, got a lone surrogate")
     code = getattr(error, "sqlite_errorcode", None)
     if code is None and isinstance(error, sqlite3.OperationalError):
         # Python's own, where a text is not UTF-8 any more; its message quotes the text.

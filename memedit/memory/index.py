@@ -27,6 +27,8 @@ EXACT_UP_TO = 50_000
 """Wordings of a namespace that are all compared with a query: from here on that takes over 4 ms."""
 _GROWTH = 4
 """How much larger a namespace is when its lists are made anew."""
+_UNLISTED = 1024
+"""New wordings that are compared one by one before they go into the lists, which then are laid out anew."""
 _WASTE = 1.5
 """Rows, removed ones included, for each that is in use, when a namespace's index is made anew."""
 _BATCH_EDITS = 8192
@@ -159,6 +161,7 @@ class _Shard:
         self._instants: list[datetime] | None = None
         self._table = VectorTable(dimension)
         self._lists: InvertedLists | None = None
+        self._listed = 0
         self._settled_up_to = EXACT_UP_TO
 
     def __len__(self) -> int:
@@ -166,7 +169,7 @@ class _Shard:
 
     def put(self, entries: Sequence[IndexEntry]) -> None:
         blocks = [entry.vectors for entry in entries if entry.vectors is not None]
-        first = start = len(self._table)
+        start = len(self._table)
         for entry, block in zip(entries, blocks, strict=True):
             rows = range(start, start + len(block))
             start = rows.stop
@@ -178,14 +181,16 @@ class _Shard:
         vectors = np.concatenate(blocks)
         self._used += len(vectors)
         self._table.append(vectors)
-        if self._lists is not None:
-            self._lists.add(first, vectors)
+        if self._lists is not None and len(self._unlisted()) > _UNLISTED:
+            self._lists.add(self._listed, self._table.take(self._unlisted()))
+            self._listed = len(self._table)
 
     def settle(self) -> None:
         """Make the lists, or make them anew, if the namespace has grown enough."""
         if len(self._table) > self._settled_up_to:
             self._settled_up_to = _GROWTH * len(self._table)
             self._lists = build(self._table)
+            self._listed = len(self._table)
 
     def discard(self, edit_id: str) -> None:
         # The row stays where it is and belongs to nobody: moving the others would take long.
@@ -235,6 +240,10 @@ class _Shard:
         place = bisect_right(self._instants, after)
         return self._instants[place] if place < len(self._instants) else None
 
+    def _unlisted(self) -> Rows:
+        """The rows that came after the lists were made and are in none yet."""
+        return np.arange(self._listed if self._lists else len(self._table), len(self._table), dtype=np.int64)
+
     def _nearest(self, vectors: Vectors, fetch: int) -> Rows:
         # So large a part of the lists may have to be read that nothing is won by them.
         if self._lists is None or fetch > len(self._table) // 4:
@@ -242,7 +251,17 @@ class _Shard:
         return self._lists.nearest(vectors, fetch)
 
     def _ranked(self, query: Vectors, rows: Rows, k: int, at: datetime, without: Set[str]) -> tuple[list[Match], float]:
-        """The best k valid edits among `rows` and those that tie with the last, and the lowest score of a row."""
+        """The best k valid edits and those that tie with the last, and the lowest score of what was looked up.
+
+        Args:
+            query: float32 array (dimension,).
+            rows: What was looked up; rows in no list come on top.
+            k: How many edits are wanted.
+            at: When they are to be valid.
+            without: Ids of edits to pass over.
+        """
+        looked_up = len(rows)
+        rows = np.concatenate((rows, self._unlisted()))
         # Scored again in double precision, because FAISS rounds a pair differently in another
         # batch or at another place: a result must not depend on what else is stored or asked.
         scores = (self._table.take(rows).astype(np.float64) @ query.astype(np.float64)).astype(np.float32)
@@ -258,7 +277,8 @@ class _Shard:
             if edit_id and edit_id not in best and edit_id not in without and self._is_valid(edit_id, at):
                 best[edit_id] = Match(edit_id, row - self._rows[edit_id].start, score)
                 worst = score
-        return sorted(best.values(), key=lambda match: (-match.score, match.edit_id)), float(scores.min(initial=1.0))
+        ranked = sorted(best.values(), key=lambda match: (-match.score, match.edit_id))
+        return ranked, float(scores[:looked_up].min(initial=1.0))
 
     def _entries(self) -> Iterator[IndexEntry]:
         for edit_id, rows in self._rows.items():

@@ -19,7 +19,7 @@ from memedit.memory.store import GONE, Action, EncoderStamp, Event
 
 _NAMED = 3
 """How many edits a fault names; it gives the number of all."""
-_ORPHANS = "FROM vectors WHERE edit_id NOT IN (SELECT id FROM edits)"
+_ORPHANS = "FROM vectors WHERE NOT EXISTS (SELECT 1 FROM edits WHERE id = edit_id AND wording < wordings)"
 
 
 class Part(StrEnum):
@@ -177,7 +177,7 @@ def _vector_faults(store: SQLiteStore) -> list[Fault]:
     if damaged := _lacking(store):
         faults.append(Fault(Part.VECTORS, f"{_edits(damaged)} without vectors, or with damaged ones", True))
     if orphans := _number(store, f"SELECT count(*) {_ORPHANS}"):
-        faults.append(Fault(Part.VECTORS, f"{orphans} vectors belong to no edit", True))
+        faults.append(Fault(Part.VECTORS, f"{orphans} vectors belong to no wording of an edit", True))
     return faults
 
 

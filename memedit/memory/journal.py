@@ -183,6 +183,6 @@ def checked_instant(at: datetime | None) -> datetime:
         ValueError: `at` has no time zone.
     """
     at = datetime.now(UTC) if at is None else at
-    if at.tzinfo is None:
+    if at.utcoffset() is None:
         raise ValueError(f"at must be a timezone-aware datetime, got {at!r}")
     return at

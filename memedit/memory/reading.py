@@ -11,6 +11,9 @@ from memedit.edits import Edit, EditKind
 from memedit.errors import UnknownEditError
 from memedit.memory.selection import EVERYTHING, Selection
 
+_MOST = 2**61
+"""More edits than there can be; a database takes no number beyond 63 bits, and offset and limit are added."""
+
 
 class EditCollection(ABC):
     """Edits that can be read. Their order is that of their first `add`, and stays so."""
@@ -74,7 +77,8 @@ class EditCollection(ABC):
         for name, value in (("limit", limit), ("offset", offset)):
             if value is not None and value < 0:
                 raise ValueError(f"{name} must be at least 0, got {value}")
-        return self._select(namespace, Selection.of(tags, metadata, kind, text), limit, offset)
+        stop = None if limit is None else min(limit, _MOST)
+        return self._select(namespace, Selection.of(tags, metadata, kind, text), stop, min(offset, _MOST))
 
     def count(
         self,

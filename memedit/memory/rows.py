@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,11 @@ CURRENT = f"{EVENTS} JOIN edits ON edits.revision = events.revision"
 
 EventRow = tuple[int, str, str, bytes, str, int | None, int]
 """Revision, action, edit id, state as JSON, instant, revision that it reverts, checksum; as it is read."""
+VECTORS = "SELECT edit_id, wording, checksum, vector FROM vectors"
+"""Reads vectors as `VectorRow`."""
+VectorRow = tuple[str, int, int, bytes]
+"""Edit id, number of the wording, checksum, components."""
+_BATCH_EDITS = 512
 
 
 def event_checksum(revision: int, action: str, edit_id: str, state: bytes, at: str, reverts: int | None) -> int:
@@ -81,23 +87,34 @@ def state_row(edit: Edit) -> tuple[object, ...]:
     )
 
 
-def vector_rows(edit_id: str, vectors: Vectors) -> list[tuple[str, int, int, bytes]]:
+def vector_rows(edit_id: str, vectors: Vectors) -> list[VectorRow]:
     """What is written of an edit's vectors: for each its wording, checksum and bytes."""
     blobs = [vector.astype(STORED_FLOAT, copy=False).tobytes() for vector in vectors]
     return [(edit_id, wording, zlib.crc32(blob), blob) for wording, blob in enumerate(blobs)]
 
 
-def read_vectors(rows: Sequence[tuple[Any, ...]], wordings: int, dimension: int) -> Vectors | None:
-    """The vectors of one edit, float32 array (wordings, dimension); None if some are missing or damaged.
+def read_vectors(rows: Iterable[VectorRow], dimension: int) -> Iterator[tuple[str, Vectors | None]]:
+    """The vectors of edits, float32 array (wordings, dimension); None where one is damaged or lacks.
+
+    Those of many edits become one array at a time: they are most of what opening a memory reads.
 
     Args:
-        rows: Each ends with bytes and checksum, or None; in the order of the wordings.
-        wordings: How many there should be.
+        rows: What `vector_rows` made, the rows of one edit beside each other; they may be too few.
         dimension: Components of a vector.
     """
-    size = dimension * STORED_FLOAT.itemsize
-    blobs = [row[-2] for row in rows if row[-2] and len(row[-2]) == size and zlib.crc32(row[-2]) == row[-1]]
-    if len(blobs) != wordings:
-        return None
-    flat = np.frombuffer(b"".join(blobs), dtype=STORED_FLOAT)
-    return flat.reshape(wordings, dimension).astype(np.float32, copy=False)
+    size, nothing = dimension * STORED_FLOAT.itemsize, bytes(dimension * STORED_FLOAT.itemsize)
+    edits = ((edit_id, list(own)) for edit_id, own in groupby(rows, itemgetter(0)))
+    while batch := list(islice(edits, _BATCH_EDITS)):
+        is_right, blobs = list[bool](), list[bytes]()
+        for _, own in batch:
+            for place, (_, wording, checksum, blob) in enumerate(own):
+                right = wording == place and len(blob) == size and zlib.crc32(blob) == checksum
+                is_right.append(right)
+                blobs.append(blob if right else nothing)
+        flat = np.frombuffer(b"".join(blobs), dtype=STORED_FLOAT)
+        vectors = flat.reshape(len(blobs), dimension).astype(np.float32, copy=False)
+        start = 0
+        for edit_id, own in batch:
+            stop = start + len(own)
+            yield edit_id, None if False in is_right[start:stop] else vectors[start:stop]
+            start = stop

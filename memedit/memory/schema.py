@@ -138,8 +138,18 @@ def check_path(path: Path) -> None:
     """Refuse a path at which no memory can be read and written.
 
     Raises:
-        MemoryFileError: It is a folder, in no folder, read-only, or too short to be a database.
+        MemoryFileError: It is a folder, in no folder or in one that is closed to us, read-only, or too
+            short to be a database.
     """
+    try:
+        _check_place(path)
+    except MemoryFileError:
+        raise
+    except OSError as error:  # where a folder may not be looked into, or the name is too long
+        raise MemoryFileError(f"{describe(path)} cannot be opened: {error.strerror}") from None
+
+
+def _check_place(path: Path) -> None:
     if path.is_dir():
         raise MemoryFileError(f"{describe(path)} is a folder; expected a file")
     if not path.parent.is_dir():
@@ -151,6 +161,18 @@ def check_path(path: Path) -> None:
     # SQLite takes a file of one byte for an empty database and would overwrite it.
     if path.exists() and 0 < path.stat().st_size < _SQLITE_HEADER_BYTES:
         raise MemoryFileError(f"{describe(path)} is not a memedit memory")
+
+
+def check_absent(path: Path) -> None:
+    """Refuse a path at which there is a memory, or the log of one: SQLite would replay it into the new file.
+
+    Raises:
+        MemoryFileError: There is.
+    """
+    for taken in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-journal")):
+        if taken.exists():
+            what = "exists already" if taken == path else f"cannot be made beside {taken.name!r}, the log of another"
+            raise MemoryFileError(f"{describe(path)} {what}; expected the path of a new file")
 
 
 def make_private(path: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from memedit.edits import Edit
+from memedit.errors import MemoryFileError
 from memedit.memory.encoding import TextEncoder, Vectors
 from memedit.memory.index import VectorIndex
 from memedit.memory.opening import check_encoder, complete_vectors
@@ -87,10 +89,26 @@ class Searcher:
     def search(
         self, queries: Vectors, k: int, namespace: str, at: datetime, without: Set[str] = frozenset()
     ) -> list[list[Hit]]:
-        """For each query up to k hits, best first, but for some edits; see `EditMemory.search`."""
+        """For each query up to k hits, best first, but for some edits; see `EditMemory.search`.
+
+        Raises:
+            EncoderMismatchError: Another process has re-encoded the memory with another encoder.
+            MemoryFileError: An edit would be found that the journal has in another namespace or at
+                another time.
+        """
         self.follow()
         matches = self._index.search(namespace, queries, k, at, without)
         edits = self._store.get({match.edit_id for row in matches for match in row})
+        for match in chain.from_iterable(matches):
+            # What an edit is found by may be damaged, and then must not give it to another tenant. Nothing
+            # else explains it: index and journal are of one revision, because this runs in one snapshot.
+            edit = edits.get(match.edit_id)
+            is_here = edit is not None and edit.namespace == namespace and match.wording < len(edit.wordings)
+            if edit is None or not is_here or not edit.is_valid_at(at):
+                raise MemoryFileError(
+                    f"the memory is damaged: edit {match.edit_id!r} is found where the journal does not have it; "
+                    "`memedit doctor --repair` puts that right, then open it again"
+                )
         hits = [
             [Hit(edits[match.edit_id], edits[match.edit_id].wordings[match.wording], match.score) for match in row]
             for row in matches

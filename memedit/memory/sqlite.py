@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import groupby, islice
-from operator import itemgetter
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -19,10 +18,11 @@ from memedit.edits import Edit
 from memedit.errors import MemoryFileError
 from memedit.memory.encoding import Vectors
 from memedit.memory.file_errors import describe, translated, translated_errors
-from memedit.memory.rows import CURRENT, EVENTS, event_row, read_event, read_vectors, state_row, vector_rows
-from memedit.memory.schema import SCHEMA_VERSION, backup_path, check_path, connect, copy_database
+from memedit.memory.rows import CURRENT, EVENTS, VECTORS, event_row, read_event, read_vectors, state_row, vector_rows
+from memedit.memory.schema import SCHEMA_VERSION, backup_path, check_absent, check_path, connect, copy_database
 from memedit.memory.selection import EVERYTHING, Selection
 from memedit.memory.store import GONE, Action, EncoderStamp, Event, IndexEntry, tombstone
+from memedit.memory.wordings import prompt_key
 
 # Told by the index of events alone, without their long rows: this runs at each opening.
 _DISAGREEING = """
@@ -31,6 +31,16 @@ SELECT id FROM (SELECT edit_id AS id, max(revision) AS latest, action FROM event
     WHERE revision IS NOT CASE WHEN action IN ('removed', 'purged') THEN NULL ELSE latest END
 UNION SELECT id FROM edits WHERE id NOT IN (SELECT edit_id FROM events)
 """
+# The same question for all at once: comparing sets of revisions spares looking up each edit by its id.
+_AGREES = """
+WITH told AS (
+    SELECT latest FROM (SELECT max(revision) AS latest, action FROM events GROUP BY edit_id)
+    WHERE action NOT IN ('removed', 'purged')
+)
+SELECT (SELECT count(*) FROM told) = count(*) AND total(edit_id = id) = count(*)
+    AND NOT EXISTS (SELECT latest FROM told EXCEPT SELECT revision FROM edits)
+    FROM edits LEFT JOIN events USING (revision)
+"""
 _LAST_BEFORE = (
     "SELECT max(revision) AS revision, min(revision) AS ordinal FROM events "
     "WHERE revision <= ?1 AND (?2 IS NULL OR edit_id IN (SELECT value FROM json_each(?2))) GROUP BY edit_id"
@@ -38,10 +48,8 @@ _LAST_BEFORE = (
 _UNDONE = "SELECT reverts FROM events WHERE reverts IS NOT NULL"
 _PURGED = "SELECT edit_id FROM events WHERE action = 'purged'"
 _COUNT = "SELECT count(*) FROM edits"
-_ENTRIES = (
-    "SELECT id, namespace, valid_from, valid_until, wordings, vector, checksum "
-    "FROM edits LEFT JOIN vectors ON edit_id = id"
-)
+_STATES = "SELECT id, namespace, valid_from, valid_until, wordings FROM edits"
+_ORDERED = "AND wording < wordings ORDER BY edit_id, wording"
 _AMONG = "WHERE id IN (SELECT value FROM json_each(?1))"
 _HERE = "WHERE (?1 IS NULL OR namespace = ?1)"
 
@@ -130,7 +138,9 @@ class SQLiteStore:
     def find(self, namespace: str, key: str) -> Edit | None:
         """The current edit of `namespace` whose prompt has this `prompt_key`."""
         found = self._edits(f"{CURRENT} WHERE namespace = ? AND prompt_key = ?", (namespace, key))
-        return found[0] if found else None
+        if found and prompt_key(found[0].prompt) != key:
+            raise self._misplaced(found[0])
+        return self._here(found, namespace)[0] if found else None
 
     def edits(
         self,
@@ -142,7 +152,7 @@ class SQLiteStore:
         """Current edits in the order in which they were first added; see `EditStore.edits`."""
         if not selection:
             statement = f"{CURRENT} {_HERE} ORDER BY ordinal LIMIT coalesce(?2, -1) OFFSET ?3"
-            return self._edits(statement, (namespace, limit, offset))
+            return self._here(self._edits(statement, (namespace, limit, offset)), namespace)
         stop = None if limit is None else offset + limit
         return list(islice(self._selected(namespace, selection), offset, stop))
 
@@ -164,12 +174,13 @@ class SQLiteStore:
     def about(self, namespace: str, key: str) -> list[Edit]:
         """Current edits that may speak about an entity; see `EditStore.about`."""
         named = "(subject_key = ?2 OR (subject_key IS NULL AND instr(prompt_key, ?2)))"
-        return self._edits(f"{CURRENT} {_HERE} AND {named} ORDER BY ordinal", (namespace, key))
+        return self._here(self._edits(f"{CURRENT} {_HERE} AND {named} ORDER BY ordinal", (namespace, key)), namespace)
 
     def answering(self, namespace: str, text_key: str, *, exactly: bool) -> list[Edit]:
         """Current edits whose target is named in a text; see `EditStore.answering`."""
         named = "target_key = ?2" if exactly else "instr(?2, target_key)"
-        return self._edits(f"{CURRENT} {_HERE} AND {named} ORDER BY ordinal", (namespace, text_key))
+        found = self._edits(f"{CURRENT} {_HERE} AND {named} ORDER BY ordinal", (namespace, text_key))
+        return self._here(found, namespace)
 
     def history(self, edit_id: str) -> Sequence[Event]:
         """All events of one edit, oldest first; empty if there never was such an edit."""
@@ -193,7 +204,8 @@ class SQLiteStore:
 
     def touched(self, since: int) -> set[str]:
         """Ids of the edits that have events after revision `since`."""
-        rows = self._rows("SELECT DISTINCT edit_id FROM events WHERE revision > ?", (since,))
+        # Asked for distinct ones, SQLite would read a whole index, to have them in order.
+        rows = self._rows("SELECT edit_id FROM events WHERE revision > ?", (since,))
         return {edit_id for (edit_id,) in rows}
 
     def entries(self, edit_ids: Iterable[str] | None = None) -> Iterator[IndexEntry]:
@@ -201,20 +213,22 @@ class SQLiteStore:
         stamp = self.encoder
         dimension = stamp.dimension if stamp else 0
         # A condition that may be null would keep SQLite from using the index on id.
-        only, values = ("", ()) if edit_ids is None else (_AMONG, (json.dumps(list(edit_ids)),))
-        query = f"{_ENTRIES} {only} ORDER BY ordinal, wording"
+        states, vectors, values = _STATES, f"{VECTORS} ORDER BY rowid", list[str]()
+        if edit_ids is not None:
+            states, vectors = f"{_STATES} {_AMONG}", f"{VECTORS} JOIN edits ON id = edit_id {_AMONG} {_ORDERED}"
+            values.append(json.dumps(list(edit_ids)))
         with translated_errors(self.path):
-            cursor = self._open_connection.execute(query, values)
-            for edit_id, group in groupby(cursor, itemgetter(0)):
-                rows = list(group)
-                _, namespace, start, end, wordings, *_ = rows[0]
-                yield IndexEntry(
-                    edit_id,
-                    namespace,
-                    start and datetime.fromisoformat(start),
-                    end and datetime.fromisoformat(end),
-                    read_vectors(rows, wordings, dimension),
-                )
+            # Not joined: looking each edit up takes as long as all else, and the vectors of one lie together anyway.
+            left = {state[0]: state for state in self._open_connection.execute(states, values)}
+            for edit_id, found in read_vectors(self._open_connection.execute(vectors, values), dimension):
+                state = left.pop(edit_id, None)
+                if state is None:
+                    continue
+                _, namespace, start, end, wordings = state
+                is_whole = found is not None and len(found) == wordings
+                yield IndexEntry(edit_id, namespace, _instant(start), _instant(end), found if is_whole else None)
+        for edit_id, namespace, start, end, _ in left.values():
+            yield IndexEntry(edit_id, namespace, _instant(start), _instant(end), None)
 
     def stamp(self, encoder: EncoderStamp) -> None:
         """Drop all vectors and note who makes the next ones; inside `transaction` only."""
@@ -232,7 +246,8 @@ class SQLiteStore:
 
     def disagreeing(self) -> set[str]:
         """Ids of the edits whose current state is not the one that the journal tells."""
-        return {edit_id for (edit_id,) in self._rows(_DISAGREEING)}
+        does_agree = self._rows(_AGREES)[0][0]
+        return set() if does_agree else {edit_id for (edit_id,) in self._rows(_DISAGREEING)}
 
     def rebuild(self, edit_ids: Collection[str]) -> None:
         """Take these edits from the journal again, without vectors; in `transaction` only."""
@@ -275,8 +290,7 @@ class SQLiteStore:
             MemoryFileError: There is such a file already, or it cannot be written.
         """
         check_path(path)
-        if path.exists():
-            raise MemoryFileError(f"{describe(path)} exists already; a backup is a new file")
+        check_absent(path)
         copy_database(self._open_connection, path)
 
     def close(self) -> None:
@@ -295,12 +309,25 @@ class SQLiteStore:
         with translated_errors(self.path), closing(self._open_connection.cursor()) as cursor:
             for row in cursor.execute(f"{CURRENT} {_HERE} ORDER BY ordinal", (namespace,)):
                 if selection.matches(edit := read_event(row, self.path).edit):
-                    yield edit
+                    yield from self._here([edit], namespace)
+
+    def _here(self, edits: list[Edit], namespace: str | None) -> list[Edit]:
+        """`edits`, which were found in a namespace; raises if the journal has one in another."""
+        for edit in edits:
+            if namespace not in (None, edit.namespace):
+                raise self._misplaced(edit)
+        return edits
+
+    def _misplaced(self, edit: Edit) -> MemoryFileError:
+        return MemoryFileError(
+            f"{describe(self.path)} is damaged: edit {edit.id!r} is found where the journal does not have it; "
+            "`memedit doctor --repair` puts that right"
+        )
 
     def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         try:  # not `translated_errors`: this is what adding many edits does most
             return self._open_connection.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeEncodeError) as error:
             raise translated(error, self.path) from error
 
     def _events(self, statement: str, values: Sequence[Any]) -> list[Event]:
@@ -335,3 +362,7 @@ class SQLiteStore:
 
     def _drop_vectors(self, edit_id: str) -> None:
         self._rows("DELETE FROM vectors WHERE edit_id = ?", (edit_id,))
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

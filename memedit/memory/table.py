@@ -49,10 +49,11 @@ class VectorTable:
         if len(self._blocks) == 1:
             return self._blocks[0][rows]
         found = np.empty((len(rows), self._dimension), dtype=np.float32)
-        numbers, places = np.divmod(rows, _BLOCK_ROWS)
-        for number in np.unique(numbers):
-            chosen = numbers == number
-            found[chosen] = self._blocks[number][places[chosen]]
+        order = np.argsort(rows)
+        bounds = np.searchsorted(rows[order], np.arange(len(self._blocks) + 1) * _BLOCK_ROWS)
+        for number in np.flatnonzero(np.diff(bounds)).tolist():
+            own = order[bounds[number] : bounds[number + 1]]
+            found[own] = self._blocks[number][rows[own] - number * _BLOCK_ROWS]
         return found
 
     def blocks(self) -> Iterator[tuple[int, Vectors]]:

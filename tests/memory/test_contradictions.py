@@ -100,6 +100,16 @@ def test_a_function_is_told_and_chooses(memory: EditMemory) -> None:
     assert (told[-2].same_prompt, told[-2].other, told[-1].other) == (True, edit, first)
 
 
+def test_what_has_expired_contradicts_nothing(memory: EditMemory) -> None:
+    """With "refuse", an edit of the same prompt is updated if its time is over, and not if it is only running out."""
+    now = datetime.now(UTC)
+    over = memory.add(ASKS, "Dana Reyes", valid_until=now - timedelta(days=1))
+    assert memory.add(ASKS, "Lee Fox", on_contradiction="refuse").id == over.id
+    ends = memory.add("Capital of Chad", "Lima", valid_until=now + timedelta(days=1))
+    with pytest.raises(ContradictionError, match=ends.id):
+        memory.add("Capital of Chad", "Rome", valid_from=now + timedelta(days=2), on_contradiction="refuse")
+
+
 def test_what_cannot_contradict_is_not_asked_about(memory: EditMemory) -> None:
     """Edits of another namespace, with the same answer, or not valid then are no contradictions."""
     now = datetime.now(UTC)

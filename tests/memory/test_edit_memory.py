@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -276,6 +277,46 @@ def test_bad_conditions_are_refused(memory: EditMemory) -> None:
         memory.list(limit=-1)
     with pytest.raises(ValueError, match="offset must be at least 0, got -1"):
         memory.list(offset=-1)
+
+
+def test_numbers_beyond_any_database_ask_for_all_or_nothing(shelf: EditMemory) -> None:
+    """A page, or a number of changes, of more digits than a database takes is no error."""
+    for edits in (shelf, shelf.at(shelf.revision)):
+        assert edits.list(limit=10**30) == edits.list()
+        assert edits.list(tags=["road"], limit=10**30, offset=10**30) == edits.list(offset=10**30) == []
+    assert len(shelf.undo(10**30)) == 7
+    assert len(shelf) == 0
+
+
+def test_what_no_file_can_hold_is_nowhere(shelf: EditMemory) -> None:
+    """A lone surrogate or a null character in an id or a namespace finds nothing, or is refused in one sentence."""
+    edit = shelf.list()[0]
+    for odd in ("\ud800", f"{edit.id}\0", f"{edit.id}\0x", "\0"):
+        assert odd not in shelf
+        for ask in (shelf.get, shelf.history, shelf.purge, shelf.restore, shelf.remove):
+            with pytest.raises((UnknownEditError, InvalidEditError)):
+                ask(odd)
+        for ask in (shelf.list, shelf.count, shelf.clear, lambda name: shelf.list(name, tags=["road"])):
+            with suppress(InvalidEditError):
+                assert not ask(odd)
+    assert len(shelf) == 7
+
+
+class NoOffset(tzinfo):
+    """A time zone that does not say how far from UTC it is."""
+
+    def utcoffset(self, _: datetime | None) -> None:
+        """Nothing."""
+
+
+def test_an_instant_needs_an_offset(memory: EditMemory, hashing: HashingEncoder) -> None:
+    """A time zone without an offset makes no instant, and is refused before anything is stored."""
+    instant = datetime(2020, 1, 1, tzinfo=NoOffset())
+    with pytest.raises(InvalidEditError, match="valid_from must be a timezone-aware"):
+        memory.add("p", "t", valid_from=instant)
+    with pytest.raises(ValueError, match="at must be a timezone-aware"):
+        memory.search(hashing.encode(["p"]), 1, at=instant)
+    assert memory.revision == 0
 
 
 def test_of_equally_near_edits_the_one_of_higher_priority_comes_first(

@@ -10,6 +10,7 @@ import pytest
 
 from memedit.errors import MemoryFileError
 from memedit.memory import EditMemory, RamStore
+from memedit.memory.copying import open_copy
 from tests.memory.hashing import HashingEncoder
 
 SECRET = "Quetzalcoatlus"
@@ -125,7 +126,7 @@ def test_a_backup_of_a_memory_in_ram_is_a_file(path: Path, hashing: HashingEncod
 def test_a_backup_overwrites_nothing(path: Path, hashing: HashingEncoder) -> None:
     """A file that is there, a folder that is not, and a store without a file get a clear error."""
     with EditMemory(path, hashing) as memory:
-        with pytest.raises(MemoryFileError, match="exists already; a backup is a new file"):
+        with pytest.raises(MemoryFileError, match="exists already; expected the path of a new file"):
             memory.backup(path)
         with pytest.raises(MemoryFileError, match="its folder does not exist"):
             memory.backup(path.parent / "none" / "backup.db")
@@ -135,6 +136,19 @@ def test_a_backup_overwrites_nothing(path: Path, hashing: HashingEncoder) -> Non
     ):
         memory.backup(path.with_name("backup.db"))
     assert [file.name for file in path.parent.iterdir()] == ["edits.db"]
+
+
+def test_nothing_is_made_beside_the_log_of_another_file(path: Path, hashing: HashingEncoder) -> None:
+    """A log that a deleted memory left is never replayed into a new file at its path: backup and copy are refused."""
+    source = path.with_name("source.db")
+    with EditMemory(source, hashing) as memory:
+        memory.add("p", "t")
+        path.with_name("edits.db-wal").write_bytes(source.with_name("source.db-wal").read_bytes())
+        with pytest.raises(MemoryFileError, match=r"cannot be made beside 'edits\.db-wal', the log of another"):
+            memory.backup(path)
+    with pytest.raises(MemoryFileError, match="the log of another"):
+        open_copy(source, hashing, path)
+    assert not path.exists()
 
 
 def test_logs_hold_no_text(path: Path, hashing: HashingEncoder, caplog: pytest.LogCaptureFixture) -> None:

@@ -122,6 +122,35 @@ def test_lists_keep_the_contract_of_the_exact_search(pair: tuple[VectorIndex, Ve
 
 
 @pytest.mark.usefixtures("small")
+def test_new_wordings_are_found_before_and_after_they_go_into_the_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many were added since the lists were made, each is found, and the lists are not laid out for each."""
+    monkeypatch.setattr(index_module, "FETCH", 64)  # a small part of all, or else all would be compared
+    vectors = grouped_units(4_000, 32)
+    index = filled(vectors[:1_500])
+    shard, listed = index._shards["n"], set()
+    for number in range(1_500, 4_000):
+        index.put([IndexEntry(str(number), "n", None, None, vectors[number : number + 1])])
+        listed.add(shard._listed)
+        if number % 100 == 0:
+            assert index.search("n", vectors[number : number + 1], 1, NOW)[0][0].edit_id == str(number)
+    assert len(listed) == 3
+    assert recall(index, vectors, vectors[::40]) >= 0.99
+
+
+@pytest.mark.parametrize("dimension", [7, 10, 12])
+@pytest.mark.usefixtures("small")
+def test_vectors_of_any_dimension_have_codes(dimension: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Components in pairs or not, and one that is always the same, are coded so that the nearest are found."""
+    caplog.set_level(logging.DEBUG, "memedit.memory.ivf")
+    vectors = random_units(5_000, dimension)
+    vectors[:, 0] = 0.5
+    vectors = units(vectors)
+    index = filled(vectors)
+    assert "are read" in caplog.text
+    assert recall(index, vectors, vectors[::50]) >= 0.99
+
+
+@pytest.mark.usefixtures("small")
 def test_ties_beyond_what_lists_look_up_are_complete() -> None:
     """Thousands of edits with one wording are all found as ties, however few are asked for."""
     vectors = grouped_units(12_000, 32)

@@ -76,7 +76,16 @@ def test_a_backup_has_no_faults(store: SQLiteStore, path: Path, hashing: Hashing
     [
         ("DELETE FROM vectors WHERE wording = 1", Part.VECTORS, "5 edits are .* without vectors"),
         ("UPDATE vectors SET vector = zeroblob(length(vector))", Part.VECTORS, "or with damaged ones"),
-        ("INSERT INTO vectors VALUES ('ghost', 0, 0, x'00')", Part.VECTORS, "1 vectors belong to no edit"),
+        (
+            "INSERT INTO vectors VALUES ('ghost', 0, 0, x'00')",
+            Part.VECTORS,
+            "1 vectors belong to no wording of an edit",
+        ),
+        (
+            "INSERT INTO vectors SELECT edit_id, 7, checksum, vector FROM vectors WHERE wording = 0",
+            Part.VECTORS,
+            "5 vectors belong to no wording",
+        ),
         ("UPDATE edits SET revision = revision - 1 WHERE ordinal = 5", Part.STATE, "1 edit is .* not in the state"),
         ("UPDATE edits SET target_key = 'leaked' WHERE ordinal = 5", Part.STATE, "1 edit is"),
         ("UPDATE edits SET namespace = 'leaked' WHERE ordinal = 5", Part.STATE, "1 edit is"),

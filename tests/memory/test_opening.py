@@ -63,11 +63,13 @@ def test_a_newer_file_is_refused(filled: Path, hashing: HashingEncoder) -> None:
 
 
 def test_impossible_paths_are_refused(tmp_path: Path, hashing: HashingEncoder) -> None:
-    """A folder, or a file in a folder that is not there, gets a clear sentence."""
+    """A folder, a file in a folder that is not there, or a name that is too long gets a clear sentence."""
     with pytest.raises(MemoryFileError, match="is a folder; expected a file"):
         EditMemory(tmp_path, hashing)
     with pytest.raises(MemoryFileError, match="its folder does not exist"):
         EditMemory(tmp_path / "none" / "edits.db", hashing)
+    with pytest.raises(MemoryFileError, match="cannot be opened: File name too long"):
+        EditMemory(tmp_path / ("n" * 5000), hashing)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -142,6 +144,34 @@ def test_a_flipped_bit_in_an_event_is_never_an_answer(filled: Path, hashing: Has
                 assert "boat" not in str(caught.value)
             assert memory.search(queries[1:], 1)[0][0].edit == red
             assert (memory.get(green.id), memory.revision) == (green, 3)
+
+
+def test_a_flipped_bit_never_gives_an_edit_to_another_namespace(filled: Path, hashing: HashingEncoder) -> None:
+    """Where the tables have an edit in a namespace or at a time that the journal has not, nothing answers with it."""
+    queries = hashing.encode(["blue boat"])
+    run_sql(filled, "UPDATE edits SET namespace = 'tenant' WHERE ordinal = 2")
+    with EditMemory(filled, hashing) as memory:
+        reads = (
+            partial(memory.search, queries, 1, "tenant"),
+            partial(memory.list, "tenant"),
+            partial(memory.list, "tenant", text="boat"),
+            partial(memory.count, "tenant", text="boat"),
+            partial(memory.add, "blue boat", "4", namespace="tenant"),
+            partial(memory.clear, "tenant"),
+        )
+        for read in reads:
+            with pytest.raises(MemoryFileError, match=r"damaged: edit .* is found where the journal does not have it"):
+                read()
+        assert (memory.revision, len(memory.search(queries, 3)[0])) == (3, 2)
+    run_sql(
+        filled,
+        "UPDATE edits SET namespace = 'default', valid_until = '2999-01-01T00:00:00+00:00' WHERE ordinal = 2",
+        "UPDATE edits SET prompt_key = 'other words' WHERE ordinal = 3",
+    )
+    with EditMemory(filled, hashing) as memory:
+        assert memory.search(queries, 1)[0][0].edit.target == "2"
+        with pytest.raises(MemoryFileError, match="is found where the journal does not have it"):
+            memory.add("other words", "5")
 
 
 @pytest.mark.parametrize("column", ["action", "at", "edit_id"])
@@ -304,7 +334,10 @@ def test_a_memory_without_edits_takes_any_encoder(path: Path, hashing: HashingEn
         "INSERT INTO vectors SELECT edit_id, 7, checksum, vector FROM vectors",
         "DELETE FROM edits",
         "DELETE FROM edits WHERE ordinal = 2",
+        "INSERT INTO vectors SELECT edit_id, 9, checksum, vector FROM vectors WHERE wording = 0; "
+        "DELETE FROM vectors WHERE wording = 0; UPDATE vectors SET wording = 0 WHERE wording = 9",
         "UPDATE edits SET revision = 1 WHERE ordinal = 3",
+        "UPDATE edits SET revision = 5 - revision WHERE ordinal > 1",
         "INSERT INTO edits SELECT 9, 'ghost', 9, namespace, 'ghost', NULL, NULL, 1, NULL, NULL FROM edits "
         "WHERE ordinal = 1",
         "DELETE FROM meta",
@@ -317,10 +350,30 @@ def test_what_is_derived_is_rebuilt_from_the_journal(filled: Path, hashing: Hash
         before = memory.list(), memory.search(queries, 3)
     if "7, checksum" in damage:
         damage += " WHERE wording = 0"
-    run_sql(filled, damage)
+    run_sql(filled, *damage.split("; "))
     for attempt in range(2):
         hashing.encoded.clear()
         # Without a stamp nobody knows whose vectors these are.
         with EditMemory(filled, hashing, reencode="meta" in damage and not attempt) as memory:
             assert (memory.list(), memory.search(queries, 3)) == before
     assert hashing.encoded == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE edits SET revision = 1 WHERE ordinal = 1",
+        "INSERT INTO edits SELECT revision, edit_id, revision, 'default', 'green sea', NULL, NULL, 1, NULL, '3' "
+        "FROM events WHERE revision = 3",
+    ],
+)
+def test_what_is_over_does_not_come_back_by_the_tables(filled: Path, hashing: HashingEncoder, damage: str) -> None:
+    """Where the tables hold a former state, or an edit that was removed, what the journal told last counts."""
+    with EditMemory(filled, hashing) as memory:
+        first, _, third = memory.list()
+        memory.update(first.id, target="new")
+        memory.remove(third.id)
+    run_sql(filled, damage)
+    with EditMemory(filled, hashing) as memory:
+        assert [edit.target for edit in memory] == ["new", "2"]
+        assert len(memory.search(hashing.encode(["green sea"]), 3)[0]) == 2

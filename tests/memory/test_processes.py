@@ -4,6 +4,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,12 @@ from memedit.memory import EditMemory
 from tests.memory.hashing import HashingEncoder
 
 Start = Callable[[str], subprocess.Popen[str]]
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def everything(_: str, others: list[str]) -> list[bool]:
+    """A judge that holds all to be the same fact."""
+    return [True] * len(others)
 
 
 @pytest.fixture
@@ -78,6 +87,48 @@ def test_a_second_object_follows_each_change(path: Path, hashing: HashingEncoder
             assert reader.search(queries, 30) == writer.search(queries, 30)
             assert reader.history(edit.id) == writer.history(edit.id)
         assert reader.search(queries, 30) == [[], []]
+
+
+def test_following_a_change_takes_no_longer_in_a_large_memory(path: Path, hashing: HashingEncoder) -> None:
+    """A search after an add elsewhere has the database read what is new, not the whole journal."""
+    ticks: list[int] = []
+    with EditMemory(path, hashing) as writer, EditMemory(path, hashing) as reader:
+        for size in (20, 2_000):
+            writer.add_many({"prompt": f"fact {size} {number}", "target": "t"} for number in range(size))
+            reader.search(hashing.encode(["fact"]), 1)
+            writer.add(f"new {size}", "t")
+            reader._store._connection.set_progress_handler(partial(ticks.append, size), 10)
+            reader.search(hashing.encode([f"new {size}"]), 1)
+            reader._store._connection.set_progress_handler(None, 0)
+    assert 0 < ticks.count(2_000) < 2 * ticks.count(20)
+
+
+def test_a_change_in_the_midst_of_a_search_is_no_damage(path: Path, hashing: HashingEncoder) -> None:
+    """Whatever another process changes between two steps of a search, all of it sees the memory at one revision."""
+    queries = hashing.encode(["red fish"])
+    with EditMemory(path, hashing) as writer, EditMemory(path, hashing, same_fact=everything) as reader:
+        edit, near = (writer.add(prompt, prompt).id for prompt in ("red fish", "red fish tank"))
+        revision = writer.revision
+        changes = cycle(
+            (
+                lambda: writer.remove(edit),
+                lambda: writer.restore(edit),
+                lambda: writer.update(edit, valid_until=LONG_AGO),
+                lambda: writer.update(edit, valid_until=None, aliases=["a fish"]),
+                lambda: writer.update(edit, namespace="tenant", aliases=[]),
+                lambda: writer.update(edit, namespace="default", prompt="blue boat"),
+                lambda: writer.update(edit, prompt="red fish"),
+            )
+        )
+        reader._store._connection.set_trace_callback(lambda _: next(changes)())
+        for _ in range(15):
+            hits = reader.search(queries, 3)[0]
+            past = writer.at(reader._searcher._index.revision)
+            now = datetime.now(UTC)
+            assert {hit.edit for hit in hits} == {each for each in past.list("default") if each.is_valid_at(now)}
+            assert {each.other.id for each in reader.contradictions(near)} <= {edit}
+            assert {each.namespace for each in reader.list("tenant", text="fish")} <= {"tenant"}
+        assert writer.revision > revision + 200
 
 
 def test_threads_share_one_memory(memory: EditMemory, hashing: HashingEncoder) -> None:
