@@ -39,6 +39,13 @@ def evaluate(
         Path | None,
         typer.Option(help='Further unrelated questions: JSON Lines of {"question": …}.', rich_help_panel=_DATA),
     ] = None,
+    distractors: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of further edits: stored behind those of --data to fill the memory, never asked about.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides which edits and questions are drawn.", rich_help_panel=_DATA)] = 0,
     protocol: Annotated[
         Protocol,
@@ -63,7 +70,8 @@ def evaluate(
     compare: Annotated[
         str | None,
         typer.Option(
-            help=f"Some of {', '.join(METHODS)}; with commas. They share base, edits and questions.",
+            help=f"Some of {', '.join(METHODS)}; with commas. They share base, edits and questions. "
+            "grace:1000 stops at 1,000 edits.",
             rich_help_panel=_COMPARING,
         ),
     ] = None,
@@ -95,6 +103,13 @@ def evaluate(
             rich_help_panel=_OTHERS,
         ),
     ] = None,
+    tool: Annotated[
+        str | None,
+        typer.Option(
+            help="The other tool's name: with --report its answers become a row of that comparison.",
+            rich_help_panel=_OTHERS,
+        ),
+    ] = None,
     answers: Annotated[
         Path | None,
         typer.Option(help="Write every question and answer here, as JSON Lines.", rich_help_panel=_OUTPUT),
@@ -109,10 +124,11 @@ def evaluate(
     the answers of another tool are scored by the same rules.
     """
     chosen = EvaluateOptions(
-        data=data, form=form, languages=languages, edits=edits, queries=queries, unrelated=unrelated, protocol=protocol,
-        batch=batch, synthetic=synthetic, model=model, editor=editor, scope=scope, encoder=encoder, device=device,
-        seed=seed, compare=compare, stream=stream, limit=limit, report=report, judge=judge,
-        questions_out=questions_out, judge_file=judge_file, answers=answers, json_file=json_file,
+        data=data, form=form, languages=languages, edits=edits, queries=queries, unrelated=unrelated,
+        distractors=distractors, protocol=protocol, batch=batch, synthetic=synthetic, model=model, editor=editor,
+        scope=scope, encoder=encoder, device=device, seed=seed, compare=compare, stream=stream, limit=limit,
+        report=report, judge=judge, questions_out=questions_out, judge_file=judge_file, tool=tool,
+        answers=answers, json_file=json_file,
     )  # fmt: skip
     chosen.check()
     if questions_out is not None:

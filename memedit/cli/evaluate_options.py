@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
@@ -12,7 +12,7 @@ import typer
 
 from memedit.cli.options import DataFormat, Device
 from memedit.errors import DatasetError
-from memedit.evaluation.methods import METHODS
+from memedit.evaluation.methods import METHODS, TOOL_NAME
 
 
 class Protocol(StrEnum):
@@ -34,6 +34,7 @@ class EvaluateOptions:
     edits: int | None
     queries: int | None
     unrelated: Path | None
+    distractors: Path | None
     protocol: Protocol
     batch: int
     synthetic: bool
@@ -50,6 +51,7 @@ class EvaluateOptions:
     judge: str | None
     questions_out: Path | None
     judge_file: Path | None
+    tool: str | None
     answers: Path | None
     json_file: Path | None
 
@@ -66,17 +68,34 @@ class EvaluateOptions:
             raise typer.BadParameter("--compare, --questions-out and --judge-file know the protocol sequential alone")
         if self.compare is not None:
             self._check_comparison()
-        elif self.report is not None or self.limit is not None:
+        elif self.limit is not None or (self.report is not None and self.judge_file is None):
             raise typer.BadParameter("--report and --limit are for --compare; --json and --answers write the others")
+        elif self.judge_file is not None and self.report is not None:
+            self._check_tool()
         elif self.edits is None and self.data is not None:
             raise typer.BadParameter("--edits is needed: how many edits to store")
+        if self.distractors is not None and not (self.compare or self.questions_out or self.judge_file):
+            raise typer.BadParameter("--distractors goes with --compare, --questions-out and --judge-file")
         for file in (self.json_file, self.answers, self.questions_out):
             if file is not None and str(file) != "-" and not file.absolute().parent.is_dir():
                 raise DatasetError(f"cannot write {file}: there is no folder {file.absolute().parent}")
 
-    def methods(self) -> list[str]:
-        """What is compared."""
-        return [name.strip() for name in (self.compare or "").split(",") if name.strip()]
+    def methods(self) -> dict[str, int | None]:
+        """What is compared, and the most edits of each; None for the whole stream.
+
+        Raises:
+            BadParameter: What stands behind a name's colon is no whole number of 1 or more.
+        """
+        found: dict[str, int | None] = {}
+        for part in (self.compare or "").split(","):
+            name, colon, most = (each.strip() for each in part.partition(":"))
+            if colon and not (most.isdecimal() and int(most)):
+                raise typer.BadParameter(
+                    f"behind a method's colon stands its most edits, such as grace:1000; got {part!r}"
+                )
+            if name:
+                found[name] = int(most) if colon else None
+        return found
 
     def sizes(self) -> list[int]:
         """Numbers of stored edits at which it is asked.
@@ -102,6 +121,14 @@ class EvaluateOptions:
             raise typer.BadParameter(f"--languages must be two with a comma, such as en,zh, got {self.languages!r}")
         return parts[0].strip(), parts[1].strip()
 
+    def _check_tool(self) -> None:
+        if self.tool is None or self.data is None or self.edits is None:
+            raise typer.BadParameter("--judge-file with --report needs --tool, --data and --edits")
+        if self.tool in METHODS or not TOOL_NAME.fullmatch(self.tool):
+            raise typer.BadParameter(
+                f"--tool is a name of letters, digits, -, . and _ that no method has, got {self.tool!r}"
+            )
+
     def _check_comparison(self) -> None:
         if self.report is None:
             raise typer.BadParameter("--compare needs --report: the folder for tables, plots and answers")
@@ -115,7 +142,7 @@ class EvaluateOptions:
         _check_methods(self.methods())
 
 
-def _check_methods(names: Sequence[str]) -> None:
+def _check_methods(names: Collection[str]) -> None:
     if unknown := [name for name in names if name not in METHODS]:
         raise typer.BadParameter(f"--compare takes {', '.join(METHODS)}, got {', '.join(unknown)}")
     if not names:

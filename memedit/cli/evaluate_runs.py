@@ -11,7 +11,7 @@ from typing import Any
 from memedit.cli.console import note
 from memedit.cli.evaluate_options import EvaluateOptions
 from memedit.cli.evaluate_output import write_rows
-from memedit.cli.evaluate_settings import settings_of, settings_of_model
+from memedit.cli.evaluate_settings import settings_given, settings_of, settings_of_model
 from memedit.cli.loading import load_base
 
 
@@ -59,27 +59,31 @@ def run_comparison(options: EvaluateOptions) -> dict[str, Any]:
     dataset, unrelated = _load_data(options)
     base, tokenizer, encoder, classifier = _load_models(options)
     from memedit.evaluation.comparing import compare
-    from memedit.evaluation.publishing import comparison_values, save_comparison
+    from memedit.evaluation.other_tools import with_tools
+    from memedit.evaluation.publishing import comparison_values
     from memedit.evaluation.subject import Setup
 
+    methods = options.methods()
     with tempfile.TemporaryDirectory(prefix="memedit-") as scratch:
         editor = None if options.editor is None else Path(options.editor)
         comparison = compare(
             Setup(base, tokenizer, encoder, classifier, Path(scratch), options.seed, editor),
-            options.methods(),
+            list(methods),
             dataset,
             folder=options.report,
             stream=options.sizes(),
             queries=options.queries,
             unrelated=unrelated,
+            distractors=_load_distractors(options),
+            most={name: most for name, most in methods.items() if most is not None},
             limit=options.limit,
             synthetic=options.synthetic,
             judge=_load_judge(options),
             settings=settings_of(options, base, encoder, classifier),
             progress=True,
         )
-    for file in save_comparison(comparison, options.report):
-        note(f"wrote {file}")
+    comparison = with_tools(comparison, options.report)
+    _publish(comparison, options.report)
     return comparison_values(comparison)
 
 
@@ -88,42 +92,62 @@ def write_questions_file(options: EvaluateOptions) -> None:
     from memedit.evaluation.answer_files import write_questions
 
     assert options.questions_out is not None
-    cases, plan = _planned(options)
-    count = write_questions(options.questions_out, cases, plan)
-    note(f"wrote {len(cases)} edits and {count} questions to {options.questions_out}")
+    stage = _planned(options)
+    assert stage.round.plan is not None
+    count = write_questions(options.questions_out, stage.round.new, stage.round.plan)
+    note(f"wrote {stage.edits} edits and {count} questions to {options.questions_out}")
 
 
 def score_file(options: EvaluateOptions) -> dict[str, Any]:
     """Score what another tool answered."""
     from memedit.evaluation import answer_rows, build_report
     from memedit.evaluation.answer_files import named_questions, read_answers
-    from memedit.evaluation.provenance import file_hash, versions
+    from memedit.evaluation.other_tools import add_tool, with_tools
+    from memedit.evaluation.provenance import source, versions
+    from memedit.evaluation.publishing import load_comparison
 
     assert options.judge_file is not None
-    questions = None if options.data is None else named_questions(_planned(options)[1])
-    evaluation = read_answers(options.judge_file, questions)
+    stage = None if options.data is None else _planned(options)
+    evaluation = read_answers(options.judge_file, stage and named_questions(stage.round.plan))
     judge = _load_judge(options)
     settings = {
-        "judge_file": str(options.judge_file),
-        "data": options.data,
+        **settings_given(options),
+        "judge_file": source(options.judge_file),
         "edits": options.edits,
-        "queries": options.queries,
-        "seed": options.seed,
-        "judge": options.judge,
-        "sha256": {"judge_file": file_hash(options.judge_file)},
         "versions": versions(),
     }
     write_rows(options.answers, answer_rows(evaluation, judge))
-    return build_report(evaluation, settings, judge)
+    if options.report is None:
+        return build_report(evaluation, settings, judge)
+    assert options.tool is not None
+    assert stage is not None
+    run = add_tool(options.report, options.tool, stage, evaluation, settings, judge)
+    if (options.report / "comparison.json").is_file():
+        _publish(with_tools(load_comparison(options.report), options.report), options.report)
+    return run.evaluation_report
 
 
-def _planned(options: EvaluateOptions) -> tuple[Sequence[Any], Any]:
+def _publish(comparison: Any, folder: Path) -> None:
+    from memedit.evaluation.publishing import save_comparison
+
+    for file in save_comparison(comparison, folder):
+        note(f"wrote {file}")
+
+
+def _planned(options: EvaluateOptions) -> Any:
     """The edits and questions that a comparison with the same options would have at this size."""
-    from memedit.evaluation.comparing import planned
+    from memedit.evaluation.stages import planned
 
     dataset, unrelated = _load_data(options)
     assert options.edits is not None
-    return planned(dataset, options.edits, queries=options.queries, unrelated=unrelated, seed=options.seed)
+    return planned(
+        dataset,
+        options.edits,
+        queries=options.queries,
+        unrelated=unrelated,
+        distractors=_load_distractors(options),
+        seed=options.seed,
+    )
 
 
 def _load_data(options: EvaluateOptions) -> tuple[Any, Sequence[Any]]:
@@ -131,12 +155,24 @@ def _load_data(options: EvaluateOptions) -> tuple[Any, Sequence[Any]]:
     from memedit.evaluation import load_dataset, load_questions
 
     assert options.data is not None
-    form = None if options.form is None else options.form.value
-    dataset = load_dataset(options.data, form, languages=options.language_pair())
+    dataset = load_dataset(options.data, _form(options), languages=options.language_pair())
     largest = max(options.sizes()) if options.compare else options.edits or 0
-    if largest > len(dataset.cases):
+    if largest > len(dataset.cases) and options.distractors is None:
         note(f"{largest} edits were asked for, {options.data} holds {len(dataset.cases)} usable records")
     return dataset, load_questions(options.unrelated) if options.unrelated else ()
+
+
+def _load_distractors(options: EvaluateOptions) -> Sequence[Any]:
+    """The edits that fill a memory and are not asked about, of a file of the same format."""
+    if options.distractors is None:
+        return ()
+    from memedit.evaluation import load_dataset
+
+    return load_dataset(options.distractors, _form(options) or "", languages=options.language_pair()).cases
+
+
+def _form(options: EvaluateOptions) -> str | None:
+    return None if options.form is None else options.form.value
 
 
 def _load_models(options: EvaluateOptions) -> tuple[Any, Any, Any, Any]:

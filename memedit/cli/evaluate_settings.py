@@ -20,25 +20,18 @@ def settings_of(options: EvaluateOptions, base: Any, encoder: Any, classifier: A
         classifier: The scope classifier.
     """
     from memedit.checkpoints import shipped
-    from memedit.evaluation.provenance import file_hash, folder_hashes, surroundings
+    from memedit.evaluation.provenance import source, surroundings
 
-    model = str(base_folder(options.model))
-    files = {name: path for name, path in (("data", options.data), ("unrelated", options.unrelated)) if path}
-    folders = {"model": model, "scope": str(options.scope or shipped("scope"))}
+    checkpoints = {"scope": {**source(options.scope or shipped("scope")), "threshold": classifier.threshold}}
     if options.editor and Path(options.editor).is_dir():
-        folders["editor"] = options.editor
+        checkpoints["editor"] = source(options.editor)
     elif options.model is None and options.editor in (None, "counterfactual"):
-        folders["editor"] = str(shipped("counterfactual-mini"))
+        checkpoints["editor"] = source(shipped("counterfactual-mini"))
     return {
-        **_given(options),
-        "model": model,
-        "sha256": {
-            # A data set by name is no file; its records are told by the counts and by the questions asked.
-            **{name: file_hash(path) for name, path in files.items() if Path(path).is_file()},
-            **{name: folder_hashes(path) for name, path in folders.items()},
-        },
+        **settings_given(options),
+        "model": source(base_folder(options.model)),
+        "checkpoints": checkpoints,
         "encoder": encoder.id,
-        "threshold": classifier.threshold,
         **surroundings(base),
     }
 
@@ -51,16 +44,17 @@ def settings_of_model(edited: Any) -> dict[str, Any]:
     return {"editor_used": {"class": type(editor).__name__, **known}, "isolation": edited.isolation}
 
 
-def _given(options: EvaluateOptions) -> dict[str, Any]:
-    """The options that choose data and models, as JSON-compatible values."""
+def settings_given(options: EvaluateOptions) -> dict[str, Any]:
+    """The options that choose data, questions and models, as JSON-compatible values."""
+    from memedit.evaluation.provenance import source
+
+    files = {"data": options.data, "unrelated": options.unrelated, "distractors": options.distractors}
     return {
-        "data": options.data,
+        **{name: None if path is None else source(path) for name, path in files.items()},
         "format": None if options.form is None else options.form.value,
         "languages": options.languages,
         "queries": options.queries,
         "editor": options.editor,
-        "scope": None if options.scope is None else str(options.scope),
-        "unrelated": None if options.unrelated is None else str(options.unrelated),
         "device": options.device.value,
         "seed": options.seed,
         "judge": options.judge,

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from memedit.evaluation.cases import Case, Dataset, LocalityKind, PortabilityKind, Probe
-    from memedit.evaluation.comparing import Comparison, Run, compare
+    from memedit.evaluation.comparing import Comparison, compare
     from memedit.evaluation.datasets import DATASETS, FORMATS, load_dataset, load_questions
     from memedit.evaluation.judging import Judge, PipelineJudge
     from memedit.evaluation.methods import METHODS
     from memedit.evaluation.protocols import Evaluation, Question, evaluate
     from memedit.evaluation.publishing import save_comparison
     from memedit.evaluation.report import answer_rows, build_report
+    from memedit.evaluation.runs import Run
     from memedit.evaluation.subject import Setup
 
 __all__ = [
@@ -53,7 +54,7 @@ _HOMES = {
     "PortabilityKind": "memedit.evaluation.cases",
     "Probe": "memedit.evaluation.cases",
     "Question": "memedit.evaluation.protocols",
-    "Run": "memedit.evaluation.comparing",
+    "Run": "memedit.evaluation.runs",
     "Setup": "memedit.evaluation.subject",
     "answer_rows": "memedit.evaluation.report",
     "build_report": "memedit.evaluation.report",

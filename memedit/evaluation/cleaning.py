@@ -21,7 +21,6 @@ without spaces between words every character counts as a word.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -56,30 +55,23 @@ class CleanCase:
     superseded: bool
 
 
-def clean(cases: Sequence[Case]) -> tuple[list[CleanCase], dict[str, int]]:
-    """Mark what may not be scored when all the cases are stored, in this order.
+def clean(cases: Sequence[Case]) -> list[CleanCase]:
+    """Mark what may not be scored when all the cases are stored.
 
     Args:
         cases: The edits in memory, in the order in which they were stored.
 
     Returns:
-        One entry per case, and how much is dropped: `superseded_edits`, for each kind of locality
-        `locality_<kind>`, and `portability` if any question names its steps (the latter two
-        counted over the cases that are scored).
+        One entry per case.
     """
     index = _FactIndex(cases)
     superseded = [index.is_superseded(position) for position in range(len(cases))]
-    dropped = Counter({"superseded_edits": sum(superseded)})
     cleaned = []
     for position, case in enumerate(cases):
         locality = {kind: index.unasked(probes, position, kind) for kind, probes in case.locality.items()}
         portability = tuple(probe for probe in case.portability if not index.is_changed(probe, superseded))
         cleaned.append(CleanCase(replace(case, locality=locality, portability=portability), case, superseded[position]))
-        if not superseded[position]:
-            dropped.update({f"locality_{kind}": len(case.locality[kind]) - len(locality[kind]) for kind in locality})
-            if any(probe.steps for probe in case.portability):
-                dropped["portability"] += len(case.portability) - len(portability)
-    return cleaned, dict(dropped)
+    return cleaned
 
 
 def clean_questions(questions: Sequence[Probe], cases: Sequence[Case]) -> list[Probe]:

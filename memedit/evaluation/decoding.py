@@ -91,10 +91,10 @@ def batches(
         )
 
 
-BaseAnswers = dict[tuple[tuple[str, ...], int, bool], list[Answer]]
-"""The base's answers, by the prompts of a batch, the most tokens and whether decoding stops early.
+AnswersKey = tuple[tuple[str, ...], int, bool]
+"""The prompts of a batch, the most tokens, and whether decoding stops early.
 
-By the whole batch, since an answer is only sure to be the same in a batch of the same shape.
+The whole batch, since an answer is only sure to be the same in a batch of the same shape.
 """
 
 
@@ -104,19 +104,19 @@ class Decoder:
     Args:
         tokenizer: The models' tokenizer.
         max_new_tokens: The most tokens an answer may have.
-        known: Answers of one base, kept from earlier use; new ones are added to it.
+        known: Answers of one base to whole batches, kept from earlier use; new ones are added to it.
     """
 
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
         max_new_tokens: int = MAX_NEW_TOKENS,
-        known: BaseAnswers | None = None,
+        known: dict[AnswersKey, list[Answer]] | None = None,
     ) -> None:
         """Find the tokens that may end an answer."""
         self.max_new_tokens = max_new_tokens
         self._tokenizer = tokenizer
-        self._known: BaseAnswers = {} if known is None else known
+        self._known = {} if known is None else known
         self._stops_early = True
         texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
         self._may_end = torch.tensor([any(mark in text for mark in ".。\n\r") for text in texts])

@@ -6,9 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from memedit.evaluation.comparing import Comparison, Run
+from memedit.evaluation.comparing import Comparison
+from memedit.evaluation.runs import Run
 from memedit.evaluation.tables import cost_table, present, value_at
 from memedit.scope.plots import GREY, new_figure, plot_style
+
+CAPTIONS = {
+    "retention": "Shares over the number of stored edits, with 95 % intervals",
+    "cost": "Costs over the number of stored edits",
+    "reliability": "Reliability diagram of the scope decision, at the largest number of edits",
+    "precision_recall": "Precision and recall of the scope decision, at the largest number of edits",
+}
+"""The plots by name: what each shows. The last two need a method that states probabilities."""
 
 _RETAINED = {
     "Reliability": "reliability",
@@ -18,7 +27,8 @@ _RETAINED = {
     "Locality: neighbour": "locality.neighbour",
     "Locality: same subject": "locality.same_subject",
 }
-_MARKERS = "osD^vP*Xhp"
+_MARKERS = "osD^vP*Xhp<>d"
+"""Not as many as there are colours, so that more than ten methods can be told apart."""
 _ACROSS = 3
 """Panels beside each other."""
 _WIDE = 30
@@ -29,11 +39,7 @@ Looks = Mapping[str, Mapping[str, str]]
 
 
 def save_figures(comparison: Comparison, folder: Path) -> list[Path]:
-    """Draw what the comparison has figures for.
-
-    `retention.png` (shares over the number of stored edits, with their intervals) and `cost.png`;
-    `reliability.png` and `precision_recall.png`, at the largest number of edits, if a method states
-    probabilities.
+    """Draw what the comparison has figures for, of the plots in `CAPTIONS`, each as `NAME.png`.
 
     Args:
         comparison: With at least one run.

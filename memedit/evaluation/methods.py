@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -9,7 +10,10 @@ from types import MappingProxyType
 
 from memedit.evaluation.subject import Method, Setup
 
+CHECKPOINTS = ("scope", "editor")
+"""The scope classifier and the counterfactual model."""
 _BASELINES = "memedit.evaluation.baselines"
+_SCOPE = frozenset({"scope"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,24 +24,32 @@ class MethodInfo:
         about: What it is, in one line.
         maker: Module within `memedit.evaluation.baselines` and what makes the method there from a `Setup`;
             imported when it is used.
+        checkpoints: Which checkpoints beside the base it is made from, of `CHECKPOINTS`. Its runs stay good
+            when others change.
     """
 
     about: str
     maker: str
+    checkpoints: frozenset[str] = frozenset()
 
 
 METHODS: Mapping[str, MethodInfo] = MappingProxyType(
     {
         "base": MethodInfo("the base model, unedited", "unrouted:Unedited"),
         "counterfactual": MethodInfo(
-            "memedit as shipped: scope classifier, counterfactual model (Mitchell et al. 2022)", "counterfactual:make"
+            "memedit as shipped: scope classifier, counterfactual model (Mitchell et al. 2022)",
+            "counterfactual:make",
+            frozenset(CHECKPOINTS),
         ),
-        "grace": MethodInfo("a codebook of activations behind the scope classifier", "activations:grace"),
+        "grace": MethodInfo("a codebook of activations behind the scope classifier", "activations:grace", _SCOPE),
         "grace-published": MethodInfo(
             "GRACE by its own rules (Hartvigsen et al. 2023); takes seconds per edit", "activations:grace_published"
         ),
         "tpatcher": MethodInfo(
-            "a neuron per token behind the scope classifier (Huang et al. 2023)", "activations:tpatcher"
+            "a neuron per token behind the scope classifier (Huang et al. 2023)", "activations:tpatcher", _SCOPE
+        ),
+        "tpatcher-published": MethodInfo(
+            "Transformer-Patcher by its own rules: all neurons meet every query", "activations:PublishedPatcher"
         ),
         "bm25": MethodInfo("the best edit by BM25 in the prompt, no classifier", "retrieval:bm25"),
         "dense": MethodInfo("the nearest edit by the sentence encoder in the prompt, no classifier", "retrieval:dense"),
@@ -47,6 +59,8 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
     }
 )
 """In the order in which reports show them."""
+TOOL_NAME = re.compile(r"\w[\w.-]*")
+"""What another tool can be called beside them: it stands in names of files."""
 
 
 def make_method(name: str, setup: Setup) -> Method:

@@ -15,7 +15,8 @@ from memedit.scope.report import calibration_error
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 NO_SPACES = re.compile(
     r"[\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"  # Chinese, Japanese
-    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"  # Thai and Lao, Burmese, Khmer
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai and Lao, Burmese, Khmer
+    r"\U00020000-\U0003ffff]"  # rare Chinese characters, as in names
 )
 """One character of a writing that puts no spaces between words."""
 _SPACE_BESIDE = re.compile(rf"(?<={NO_SPACES.pattern})\s+|\s+(?={NO_SPACES.pattern})")

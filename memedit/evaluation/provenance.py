@@ -53,6 +53,21 @@ def surroundings(base: torch.nn.Module) -> dict[str, Any]:
     }
 
 
+def source(path: str | Path) -> dict[str, Any]:
+    """What was read, as JSON-compatible values: its `path`, and the `sha256` of the file or of each file of the folder.
+
+    What tells of a checkpoint and decides nothing has none: its card, plots and records of training.
+
+    Args:
+        path: A file or a folder; what is neither, such as a data set's name, has no hash.
+    """
+    found = Path(path)
+    if not found.is_dir():
+        return {"path": str(path), "sha256": file_hash(found) if found.is_file() else None}
+    hashes = {name: digest for name, digest in folder_hashes(found).items() if not _only_tells(Path(name))}
+    return {"path": str(path), "sha256": hashes}
+
+
 def file_hash(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
     digest = hashlib.sha256()
@@ -75,6 +90,10 @@ def folder_hashes(folder: str | Path) -> dict[str, str]:
         for path, name in names.items()
         if not any(part.startswith(".") for part in name.parts)
     }
+
+
+def _only_tells(file: Path) -> bool:
+    return file.suffix in (".md", ".png") or file.name in ("metrics.json", "training.json")
 
 
 def _version(name: str) -> str | None:

@@ -7,16 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from memedit.evaluation.comparing import Comparison, Run
-from memedit.evaluation.figures import save_figures
+from memedit.evaluation.comparing import Comparison
+from memedit.evaluation.figures import CAPTIONS, save_figures
+from memedit.evaluation.runs import Run
 from memedit.evaluation.tables import markdown
-
-_CAPTIONS = {
-    "retention": "Shares over the number of stored edits, with 95 % intervals",
-    "reliability": "Reliability diagram of the scope decision",
-    "precision_recall": "Precision and recall of the scope decision",
-    "cost": "Costs over the number of stored edits",
-}
 
 
 def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
@@ -48,6 +42,19 @@ def comparison_values(comparison: Comparison) -> dict[str, Any]:
     return {"settings": comparison.settings, "runs": runs}
 
 
+def load_comparison(folder: Path) -> Comparison:
+    """Read what `save_comparison` wrote.
+
+    Args:
+        folder: Where to.
+    """
+    values = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    return Comparison(
+        values["settings"],
+        [Run(run["method"], run["edits"], run["report"], run["seconds"]) for run in values["runs"]],
+    )
+
+
 def _page(comparison: Comparison, plots: Sequence[Path]) -> str:
     methods = ", ".join(dict.fromkeys(run.method for run in comparison.runs))
     lines = [
@@ -58,7 +65,7 @@ def _page(comparison: Comparison, plots: Sequence[Path]) -> str:
         "",
         *_settings(comparison.settings),
         "",
-        *(f"![{_CAPTIONS[plot.stem]}]({plot.name})\n" for plot in plots),
+        *(f"![{CAPTIONS[plot.stem]}]({plot.name})\n" for plot in plots),
         markdown(comparison),
         *_not_scored(comparison.runs),
     ]
@@ -66,8 +73,9 @@ def _page(comparison: Comparison, plots: Sequence[Path]) -> str:
 
 
 def _settings(settings: Mapping[str, Any]) -> list[str]:
-    """The single values among the settings, as a table."""
-    rows = [f"| {name.replace('_', ' ')} | {value} |" for name, value in settings.items() if _is_plain(value)]
+    """The single values among the settings, and the paths of files, as a table."""
+    plain = {name: value.get("path") if isinstance(value, Mapping) else value for name, value in settings.items()}
+    rows = [f"| {name.replace('_', ' ')} | {value} |" for name, value in plain.items() if _is_plain(value)]
     return ["| setting | |", "|---|---|", *rows] if rows else []
 
 

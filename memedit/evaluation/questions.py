@@ -82,7 +82,7 @@ class Plan:
             asked: Positions of those that are asked about.
             unrelated: Further questions out of every edit's scope.
         """
-        cleaned, _ = clean(cases)
+        cleaned = clean(cases)
         kept = set(clean_questions(unrelated, cases))
         questions: list[tuple[int | None, Question]] = []
         dropped = Counter({"superseded_edits": 0})

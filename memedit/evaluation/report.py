@@ -39,7 +39,7 @@ def build_report(evaluation: Evaluation, settings: Mapping[str, Any], judge: Jud
     """
     questions = evaluation.questions
     scored = [question for question in questions if question.scored]
-    outcomes = _outcomes(scored, judge)
+    outcomes, raw = _outcomes(scored, judge), _outcomes(questions, judge)
     return {
         **_shares(scored, outcomes),
         "intervals": _each(outcomes, _interval),
@@ -48,7 +48,7 @@ def build_report(evaluation: Evaluation, settings: Mapping[str, Any], judge: Jud
         "dropped": dict(evaluation.dropped),
         "counts": {**evaluation.counts, "scored": len(scored), "asked": len(questions)},
         "settings": dict(settings),
-        "raw": _shares(questions, _outcomes(questions, judge)),
+        "raw": {**_shares(questions, raw), "intervals": _each(raw, _interval)},
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from memedit.evaluation.cases import Probe
 from memedit.evaluation.metrics import NO_SPACES, exact_match, normalize_answer
@@ -95,20 +96,31 @@ def exact_match_all(prediction: str, wanted: Sequence[Sequence[str]]) -> bool:
         wanted: One entry for each answer that must be there: its accepted wordings.
 
     Returns:
-        True if, when each answer has been taken out once, at most joining words ("and") are left;
+        True if it is one wording of each answer, once, with at most joining words ("and") beside them;
         False if nothing is wanted.
     """
-    left = answer_tokens(prediction)
-    # The longest first: "New York City" must not be broken up by "New York".
-    for wordings in sorted(wanted, key=lambda each: -max(map(len, each), default=0)):
-        for answer in sorted(map(answer_tokens, wordings), key=len, reverse=True):
-            start = _position(answer, left)
-            if start is not None:
-                left[start : start + len(answer)] = []
-                break
-        else:
-            return False
-    return bool(wanted) and set(left) <= _JOINING
+    found = tuple(answer_tokens(prediction))
+    return bool(wanted) and _names_all(found, tuple(sorted(tuple(map(_tokens, names)) for names in wanted)))
+
+
+@lru_cache(maxsize=4096)
+def _names_all(found: tuple[str, ...], wanted: tuple[tuple[tuple[str, ...], ...], ...]) -> bool:
+    """Whether the tokens are one wording of each wanted answer, in any order, with joining words between."""
+    if not found:
+        return not wanted
+    if found[0] in _JOINING and _names_all(found[1:], wanted):
+        return True
+    return any(
+        bool(name)
+        and found[: len(name)] == name
+        and _names_all(found[len(name) :], wanted[:place] + wanted[place + 1 :])
+        for place, names in enumerate(wanted)
+        for name in names
+    )
+
+
+def _tokens(text: str) -> tuple[str, ...]:
+    return tuple(answer_tokens(text))
 
 
 def _position(part: Sequence[str], whole: Sequence[str]) -> int | None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memedit.evaluation.comparing import Comparison, Run
+from memedit.evaluation.comparing import Comparison
+from memedit.evaluation.runs import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ Editing", Yang et al. 2025, arXiv 2502.11177, section 3): it is never mixed with
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -73,7 +74,7 @@ def prefers_true(model: EvaluatedModel, prompt: str, true: str, new: str) -> boo
 
 def _force(model: EvaluatedModel, prompt: str, answer: str) -> _Forced:
     """What the model makes of an answer when it is forced along it."""
-    wanted = model.tokenizer(f" {answer.strip()}", add_special_tokens=False)["input_ids"]
+    wanted = answer_tokens_behind(model.tokenizer, prompt, answer, alone=model.base.config.is_encoder_decoder)
     encoded = model.tokenizer([prompt], return_tensors="pt").to(model.base.device)
     forced = _Forced(wanted)
     with torch.no_grad():
@@ -88,6 +89,29 @@ def _force(model: EvaluatedModel, prompt: str, answer: str) -> _Forced:
             logits_processor=LogitsProcessorList([forced]),
         )
     return forced
+
+
+def answer_tokens_behind(tokenizer: Any, prompt: str, answer: str, *, alone: bool) -> list[int]:
+    """The tokens of an answer as they stand behind its prompt, one space between the two.
+
+    Tokenized by itself, " Paris" is "▁ ▁Paris" to tokenizers that put a space before every text (Llama 2),
+    which no model would write.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        prompt: The prompt.
+        answer: Its answer.
+        alone: Whether an answer stands by itself, as a decoder's does behind an encoder.
+    """
+    if alone:
+        return list(tokenizer(answer.strip(), add_special_tokens=False)["input_ids"])
+    before, both = (
+        list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in (prompt, f"{prompt} {answer.strip()}")
+    )
+    if both[: len(before)] == before:
+        return both[len(before) :]
+    # The answer changes how the prompt's end is cut: what it is by itself has to do.
+    return list(tokenizer(f" {answer.strip()}", add_special_tokens=False)["input_ids"])
 
 
 class _Forced(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped

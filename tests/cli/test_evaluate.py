@@ -41,8 +41,8 @@ def test_evaluate_writes_all_figures(run: Run, tmp_path: Path) -> None:
     assert report["portability"] is None
     assert report["counts"]["edits"] == 3
     assert report["settings"]["seed"] == 4
-    assert len(report["settings"]["sha256"]["data"]) == 64
-    assert report["settings"]["sha256"]["editor"]["adapter_model.safetensors"]
+    assert len(report["settings"]["data"]["sha256"]) == 64
+    assert report["settings"]["checkpoints"]["editor"]["sha256"]["adapter_model.safetensors"]
     assert len(answers.read_text().splitlines()) == report["counts"]["asked"]
 
 
@@ -74,6 +74,10 @@ def test_every_format_can_be_named() -> None:
         (["--data", "x", "--edits", 1, "--questions-out", "y", "--protocol", "single"], "sequential alone"),
         (["--data", "x", "--compare", "base"], "--compare needs --report"),
         (["--data", "x", "--compare", "magic", "--report", "r"], "magic"),
+        (["--data", "x", "--compare", "base:few", "--report", "r"], "such as grace:1000; got 'base:few'"),
+        (["--data", "x", "--edits", 1, "--distractors", "y"], "--distractors goes with --compare"),
+        (["--data", "x", "--edits", 1, "--judge-file", "y", "--report", "r"], "--report needs --tool"),
+        (["--data", "x", "--edits", 1, "--judge-file", "y", "--report", "r", "--tool", "lora"], "got 'lora'"),
         (["--data", "x", "--compare", "base", "--report", "r", "--stream", "1,many"], "--stream must be"),
         (
             ["--data", "x", "--compare", "base", "--report", "r", "--protocol", "single"],
@@ -110,7 +114,7 @@ def test_answers_of_another_tool_are_scored(run: Run, tmp_path: Path) -> None:
     report = json.loads(scored.stdout)
     assert (report["reliability"], report["generality"], report["locality"]["neighbour"]) == (1.0, 1.0, 1.0)
     assert report["intervals"]["reliability"]["n"] == 2
-    assert len(report["settings"]["sha256"]["judge_file"]) == 64
+    assert len(report["settings"]["judge_file"]["sha256"]) == 64
     # The same lines without the data do not say what was asked.
     assert run("evaluate", "--judge-file", given).exit_code == 1
 
@@ -130,10 +134,22 @@ def test_methods_are_compared_in_a_folder(run: Run, tmp_path: Path) -> None:
     assert [(one["method"], one["edits"]) for one in values["runs"]] == [("base", 1), ("base", 2)]
     assert values["runs"][0]["report"]["locality"]["neighbour"] == 1.0
     assert values["settings"]["versions"]["torch"]
-    assert values["settings"]["sha256"]["scope"]
+    assert values["settings"]["checkpoints"]["scope"]["sha256"]
     assert (folder / "README.md").read_text().count("### Free decoding, exact match") == 2
     assert (folder / "retention.png").stat().st_size > 5_000
     assert len((folder / "answers" / "base-2.jsonl").read_text().splitlines()) == 6
     again = run(*command)
     assert again.exit_code == 0, again.output
     assert json.loads(again.stdout) == values
+    # Another tool answers the same questions, and stands beside the base from then on.
+    options = ("--data", data, "--format", "counterfact", "--edits", 2)
+    questions, given = tmp_path / "questions.jsonl", tmp_path / "answers.jsonl"
+    assert run("evaluate", *options, "--questions-out", questions).exit_code == 0
+    asked = [json.loads(line) for line in questions.read_text().splitlines() if '"ask"' in line]
+    lines = [{"id": row["id"], "answer": (row["accepted"] or ["x"])[0], "base": "x"} for row in asked]
+    given.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    row = run("evaluate", *options, "--judge-file", given, "--tool", "mend", "--report", folder)
+    assert row.exit_code == 0, row.output
+    assert "| mend | 1.000 (" in (folder / "README.md").read_text()
+    compared = json.loads(run(*command).stdout)
+    assert [(one["method"], one["edits"]) for one in compared["runs"]] == [("base", 1), ("base", 2), ("mend", 2)]

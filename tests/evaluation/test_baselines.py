@@ -15,7 +15,7 @@ from memedit.editors.fingerprint import fingerprint
 from memedit.errors import UnsupportedModelError
 from memedit.evaluation import Case
 from memedit.evaluation.baselines.bm25 import BM25
-from memedit.evaluation.baselines.fine_tuning import FineTuning, FineTuningConfig
+from memedit.evaluation.baselines.fine_tuning import FineTuning
 from memedit.evaluation.baselines.lora import Lora, LoraConfig
 from memedit.evaluation.decoding import Decoder, batches
 from memedit.evaluation.methods import make_method
@@ -110,6 +110,21 @@ def test_grace_as_published_defers_by_distance(make: Make) -> None:
     assert asked(method, (OTHER,)) == unedited
 
 
+def test_tpatcher_as_published_takes_no_decision(make: Make) -> None:
+    """Its neurons answer their own prompts, beside those that were stored before; after a reset they are gone."""
+    method = make("tpatcher-published")
+    before = asked(method)
+    for case in CASES[:2]:
+        edits, seconds = method.store([case])
+        assert (len(edits), seconds > 0) == (1, True)
+    assert method.model.router is None
+    assert asked(method)[:2] == [CASES[0].target, CASES[1].target]
+    kept = method.kept_bytes()
+    method.reset()
+    assert asked(method) == before
+    assert 0 < method.kept_bytes() < kept
+
+
 def test_the_base_stores_nothing(make: Make) -> None:
     """The unedited base answers as before, and takes no decision."""
     method = make("base")
@@ -123,7 +138,7 @@ def test_the_base_stores_nothing(make: Make) -> None:
 @pytest.mark.parametrize(
     "method",
     [
-        pytest.param(lambda setup: FineTuning(setup, FineTuningConfig(rate=2e-3)), id="finetune"),
+        pytest.param(lambda setup: FineTuning(setup), id="finetune"),
         pytest.param(lambda setup: Lora(setup, LoraConfig(least=25)), id="lora"),
     ],
 )

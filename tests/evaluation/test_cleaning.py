@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 from memedit.evaluation.cases import Case, LocalityKind, Probe
 from memedit.evaluation.cleaning import clean, clean_questions
+from memedit.evaluation.questions import Plan
 
 NEIGHBOUR, SAME, FORGET = LocalityKind.NEIGHBOUR, LocalityKind.SAME_SUBJECT, LocalityKind.FORGETFULNESS
 
@@ -16,8 +18,13 @@ def case(row: int, prompt: str, target: str, subject: str, old: str = "", **more
 
 def kept(cases: list[Case], kind: LocalityKind, position: int = 0) -> list[str]:
     """Prompts of one kind that are scored of the case at `position`."""
-    cleaned, _ = clean(cases)
+    cleaned = clean(cases)
     return [probe.prompt for probe in cleaned[position].case.locality[kind]]
+
+
+def dropped(cases: list[Case]) -> Mapping[str, int]:
+    """What is not scored if all the cases are stored and asked about, by reason."""
+    return Plan.of(cases, range(len(cases)), ()).dropped
 
 
 def test_the_later_edit_of_a_fact_wins() -> None:
@@ -28,9 +35,8 @@ def test_the_later_edit_of_a_fact_wins() -> None:
         case(3, "the twin city of Rome  is", "Cairo", "Rome", "Paris"),
         case(4, "Which city is twinned with Rome?", "Delhi", "Rome", "Paris"),
     ]
-    cleaned, dropped = clean(cases)
-    assert [item.superseded for item in cleaned] == [True, False, True, False]
-    assert dropped["superseded_edits"] == 2
+    assert [item.superseded for item in clean(cases)] == [True, False, True, False]
+    assert dropped(cases)["superseded_edits"] == 2
 
 
 def test_the_same_edit_word_for_word_is_scored_each_time() -> None:
@@ -40,8 +46,8 @@ def test_the_same_edit_word_for_word_is_scored_each_time() -> None:
         case(2, "the capital of Peru  is", "cusco", "Peru", "Lima"),
         case(3, "Peru's capital is", "Cusco", "Peru", "Lima"),
     ]
-    assert [item.superseded for item in clean(cases)[0]] == [True, True, False]
-    assert [item.superseded for item in clean(cases[:2])[0]] == [False, False]
+    assert [item.superseded for item in clean(cases)] == [True, True, False]
+    assert [item.superseded for item in clean(cases[:2])] == [False, False]
 
 
 def test_another_relation_of_one_subject_is_another_fact() -> None:
@@ -50,7 +56,7 @@ def test_another_relation_of_one_subject_is_another_fact() -> None:
         case(1, "The capital of Peru is", "Cusco", "Peru", "Lima"),
         case(2, "The currency of Peru is", "euro", "Peru", "sol"),
     ]
-    assert not any(item.superseded for item in clean(cases)[0])
+    assert not any(item.superseded for item in clean(cases))
 
 
 def test_the_relation_decides_where_the_data_names_it() -> None:
@@ -59,7 +65,7 @@ def test_the_relation_decides_where_the_data_names_it() -> None:
         case(1, "Ada was born in", "Rome", "Ada", "Lyon", relation="P19"),
         case(2, "Ada died in", "Oslo", "Ada", "Lyon", relation="P20"),
     ]
-    assert not any(item.superseded for item in clean(cases)[0])
+    assert not any(item.superseded for item in clean(cases))
 
 
 def test_a_neighbour_that_another_edit_covers_is_dropped() -> None:
@@ -73,7 +79,7 @@ def test_a_neighbour_that_another_edit_covers_is_dropped() -> None:
         case(2, "The language of Luc Petit was", "Thai", "Luc Petit", "French"),
     ]
     assert kept(cases, NEIGHBOUR) == ["The mother tongue of Anne Roy is"]
-    assert clean(cases)[1]["locality_neighbour"] == 1
+    assert dropped(cases)["locality_neighbour"] == 1
 
 
 def test_a_longer_name_is_another_subject() -> None:
@@ -159,15 +165,14 @@ def test_a_chain_that_another_edit_breaks_is_not_scored() -> None:
     last = case(1, "Eve Roy was born in", "Oslo", "Eve Roy", "Lima", portability=(CHAIN,), group=1)
     same = case(2, "Eve Roy was born in", "Oslo", "Eve Roy", "Lima")
     other = case(3, "Where was Eve Roy born?", "Rome", "Eve Roy", "Lima")
-    cleaned, dropped = clean([first, last, same])
-    assert cleaned[1].case.portability == (CHAIN,)
-    assert dropped == {"superseded_edits": 0, "portability": 0}
+    assert clean([first, last, same])[1].case.portability == (CHAIN,)
+    assert dropped([first, last, same])["portability_unscored"] == 0
     stays = case(4, "The town in which Eve Roy works is", "Rome", "Eve Roy", "Lima")
-    assert clean([first, replace(last, old_answers=()), stays])[0][1].case.portability == (CHAIN,)
-    cleaned, dropped = clean([other, first, replace(last, prompt="The sister of Eve Roy is", old_answers=())])
-    assert cleaned[2].case.portability == ()
-    assert cleaned[2].raw.portability == (CHAIN,)
-    assert dropped == {"superseded_edits": 0, "portability": 1}
+    assert clean([first, replace(last, old_answers=()), stays])[1].case.portability == (CHAIN,)
+    broken = [other, first, replace(last, prompt="The sister of Eve Roy is", old_answers=())]
+    assert clean(broken)[2].case.portability == ()
+    assert clean(broken)[2].raw.portability == (CHAIN,)
+    assert dropped(broken)["portability_unscored"] == 1
 
 
 def test_an_edit_that_is_superseded_breaks_no_chain() -> None:
@@ -175,8 +180,8 @@ def test_an_edit_that_is_superseded_breaks_no_chain() -> None:
     early = case(1, "The head of Acme is", "Max Orr", "Acme", "Ann Lee")
     late = case(2, "The head of Acme is", "Eve Roy", "Acme", "Ann Lee", paraphrases=(LEADER.prompt,))
     asks = case(3, "Eve Roy was born in", "Oslo", "Eve Roy", "Lima", portability=(CHAIN,))
-    assert clean([early, late, asks])[0][2].case.portability == (CHAIN,)
-    assert clean([late, replace(early, paraphrases=(LEADER.prompt,)), asks])[0][2].case.portability == ()
+    assert clean([early, late, asks])[2].case.portability == (CHAIN,)
+    assert clean([late, replace(early, paraphrases=(LEADER.prompt,)), asks])[2].case.portability == ()
 
 
 def test_ten_thousand_edits_are_cleaned_in_seconds() -> None:
@@ -194,7 +199,7 @@ def test_ten_thousand_edits_are_cleaned_in_seconds() -> None:
         for row in range(5000)
     ]
     started = time.process_time()
-    cleaned, _ = clean(cases)
+    cleaned = clean(cases)
     assert time.process_time() - started < 5
     assert len(cleaned) == 10_000
 
@@ -210,6 +215,6 @@ def test_cleaning_keeps_the_raw_case() -> None:
     """Beside what is scored, the case stays available as the data set has it."""
     probe = Probe("Who is the mother of Ada?", ("Eve",))
     raw = case(1, "Who is the mother of Ada?", "Maria", "Ada", "Eve", locality={SAME: (probe,)})
-    (cleaned,), _ = clean([raw])
+    (cleaned,) = clean([raw])
     assert cleaned.raw is raw
     assert cleaned.case.locality[SAME] == ()

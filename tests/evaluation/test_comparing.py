@@ -12,25 +12,25 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from memedit import ScopeClassifier, SentenceEncoder
 from memedit.errors import DatasetError
 from memedit.evaluation import Case, Dataset, LocalityKind, Probe, comparing
-from memedit.evaluation.comparing import Comparison, answers_file, compare, run_file
+from memedit.evaluation.comparing import Comparison, compare
+from memedit.evaluation.runs import answers_file, run_file
+from memedit.evaluation.stages import stages_of
 from memedit.evaluation.subject import Setup
 
 CITIES = ("Rome", "Oslo", "Lima", "Kyiv", "Bonn")
 TARGETS = ("Turin", "Delhi", "Cairo", "Lyon", "Quito")
-DATASET = Dataset(
-    tuple(
-        Case(
-            row,
-            f"The twin city of {city} is",
-            target,
-            city,
-            paraphrases=(f"What is the twin city of {city}?",),
-            locality={LocalityKind.NEIGHBOUR: (Probe(f"The twin city of {city}ville is"),)},
-        )
-        for row, (city, target) in enumerate(zip(CITIES, TARGETS, strict=True), start=1)
-    ),
-    {"blank_target": 2},
+CASES = tuple(
+    Case(
+        row,
+        f"The twin city of {city} is",
+        target,
+        city,
+        paraphrases=(f"What is the twin city of {city}?",),
+        locality={LocalityKind.NEIGHBOUR: (Probe(f"The twin city of {city}ville is"),)},
+    )
+    for row, (city, target) in enumerate(zip(CITIES, TARGETS, strict=True), start=1)
 )
+DATASET = Dataset(CASES, {"blank_target": 2})
 UNRELATED = (Probe("who wrote the song of the sea"), Probe("when was the first bridge built"))
 Compare = Callable[..., Comparison]
 
@@ -114,6 +114,67 @@ def test_a_run_of_other_settings_is_refused(run: Compare) -> None:
         run(["base"], stream=(1,), max_new_tokens=5)
 
 
+def test_what_lies_elsewhere_is_the_same_if_its_hash_is(run: Compare) -> None:
+    """A file in another place is no other setting; one with another hash is."""
+    first = run(["base"], stream=(1,), settings={"data": {"path": "here.json", "sha256": "ab"}})
+    moved = run(["base"], stream=(1,), settings={"data": {"path": "there.json", "sha256": "ab"}})
+    assert moved.runs == first.runs
+    with pytest.raises(DatasetError, match=r"other settings \(data\)"):
+        run(["base"], stream=(1,), settings={"data": {"path": "here.json", "sha256": "cd"}})
+
+
+def test_a_new_checkpoint_concerns_the_methods_made_from_it(run: Compare) -> None:
+    """Runs of methods that do not use the scope classifier stay good when that changes; others are refused."""
+    old, new = ({"checkpoints": {"scope": {"sha256": digest}}} for digest in ("ab", "cd"))
+    first = run(["base", "counterfactual"], stream=(1,), settings=old)
+    assert [set(one.evaluation_report["settings"]["checkpoints"]) for one in first.runs] == [set(), {"scope"}]
+    assert first.settings["checkpoints"] == old["checkpoints"]
+    assert run(["base"], stream=(1,), settings=new).runs == first.runs[:1]
+    with pytest.raises(DatasetError, match=r"counterfactual-1.json .* \(checkpoints\)"):
+        run(["counterfactual"], stream=(1,), settings=new)
+
+
+def test_distractors_are_searched_and_never_asked_about(run: Compare, tmp_path: Path) -> None:
+    """Edits that fill the memory come behind those of the data set, can be taken for theirs, and bring no question."""
+    city = replace(CASES[0], row=9, prompt=CASES[0].paraphrases[0], target="Accra", paraphrases=())
+    options = {"distractors": (city,), "queries": None}
+    comparison = run(["dense"], stream=(5, 6), **options)
+    alone, filled = (one.evaluation_report for one in comparison.runs)
+    assert filled["counts"]["edits_in_memory"] == 6
+    assert filled["counts"]["queried_edits"] == alone["counts"]["queried_edits"] == 5
+    assert {row["row"] for row in rows(tmp_path, "dense", 6)} == {1, 2, 3, 4, 5, None}
+    # The paraphrase of the first case is the distractor's own prompt now, and the case is superseded by it.
+    first = [row for row in rows(tmp_path, "dense", 6) if row["row"] == 1 and row["asks"] == "generality"]
+    assert [(row["answer"], row["scored"]) for row in first] == [("Accra", False)]
+    assert filled["dropped"]["superseded_edits"] == 1
+
+
+def test_a_slow_method_stops_at_its_own_size(run: Compare) -> None:
+    """A method with a largest size is not run beyond it, the others are."""
+    comparison = run(["base", "dense"], most={"dense": 2})
+    assert [(one.method, one.edits) for one in comparison.runs] == [("base", 1), ("base", 3), ("dense", 1)]
+    assert comparison.settings["most"] == {"dense": 2}
+
+
+def test_a_resumed_comparison_does_not_ask_the_base_again(
+    run: Compare, mini: PreTrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base's answers lie beside the runs: what another process decoded is read, line for line."""
+    calls = []
+    generate = mini.generate
+    monkeypatch.setattr(mini, "generate", lambda *args, **kwargs: calls.append(1) or generate(*args, **kwargs))
+    counts = []
+    for _ in range(2):
+        run(["dense"], stream=(1,))
+        counts.append(len(calls))
+        calls.clear()
+        answers = answers_file(tmp_path, "dense", 1).read_text()
+        run_file(tmp_path, "dense", 1).unlink()
+    near, unrelated = 1, 1
+    assert counts[0] - counts[1] == near + unrelated
+    assert answers_file(tmp_path, "dense", 1).read_text() == answers
+
+
 def test_the_base_answers_once_for_all_methods(
     run: Compare, mini: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,12 +191,13 @@ def test_the_base_answers_once_for_all_methods(
     assert counts[2] == counts[0] + counts[1] - near - unrelated
 
 
-def test_groups_of_cases_are_stored_together(run: Compare) -> None:
+def test_groups_of_cases_are_stored_together() -> None:
     """A size of the stream that would part a group is raised to the group's end."""
-    cases = tuple(replace(case, group=case.row // 4) for case in DATASET.cases)  # 1 to 3, and 4 with 5
-    drawn = comparing._drawn(cases, seed=0)
-    stages = comparing._stages(drawn, (1, 4), None, (), 0)
-    assert [stage.edits for stage in stages] == [len([c for c in cases if c.group == drawn[0].group]), 5]
+    cases = tuple(replace(case, group=case.row // 4) for case in CASES)  # 1 to 3, and 4 with 5
+    for seed in range(4):
+        stages = stages_of(replace(DATASET, cases=cases), (1, 4), queries=None, unrelated=(), distractors=(), seed=seed)
+        first = stages[0].round.new[0].group
+        assert [stage.edits for stage in stages] == [len([case for case in cases if case.group == first]), 5]
 
 
 def test_a_method_that_keeps_the_base_changed_is_reported(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,6 +13,9 @@ from memedit.cli.options import DataFormat
 from memedit.errors import DatasetError
 from memedit.evaluation.cases import LocalityKind, PortabilityKind, portability_kind
 from memedit.evaluation.datasets import DATASETS, FORMATS, load_dataset
+from memedit.evaluation.datasets.hub import fetch_records
+from memedit.evaluation.datasets.info import HubSource
+from memedit.evaluation.datasets.registry import READERS
 from tests.evaluation.test_datasets import KNOWEDIT, ROME
 
 
@@ -54,6 +59,21 @@ def test_fields_that_the_library_fills_with_none_count_as_missing(monkeypatch: p
     assert hub.asked == [("zjunlp/KnowEdit", "benchmark/wiki_recent/recent_test.json", "train")]
 
 
+@pytest.mark.parametrize("in_repository", [True, False])
+def test_the_library_itself_gives_the_records_of_a_file(in_repository: bool, tmp_path: Path) -> None:
+    """The real library, given a folder instead of a repository, yields what the file holds, mixed fields included."""
+    pytest.importorskip("datasets")
+    answers: tuple[Any, ...] = ("g", ["g", "h"], [["g", "h"], ["i"]])
+    rows = [{**KNOWEDIT, "portability": {"Reasoning": [{"prompt": "p", "ground_truth": given}]}} for given in answers]
+    rows.append({**KNOWEDIT, "portability": {"Subject_Aliasing": {"prompt": "p", "ground_truth": "g"}}, "locality": {}})
+    file = tmp_path / "recent.json"
+    file.write_text(json.dumps(rows), encoding="utf-8")
+    hub = HubSource(str(tmp_path), data_files=file.name) if in_repository else HubSource("json", data_files=str(file))
+    fetched = fetch_records(replace(DATASETS["knowedit-wiki-recent"], hub=hub))
+    cases = [case for record in fetched for case in READERS["knowedit"](record)]
+    assert cases == list(load_dataset(file, "knowedit").cases)
+
+
 def test_a_broken_row_is_named_by_data_set_and_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fetched record that lacks something is refused with the data set's name and its number."""
     installed(monkeypatch, [ROME, {"prompt": "x"}])
@@ -64,7 +84,7 @@ def test_a_broken_row_is_named_by_data_set_and_number(monkeypatch: pytest.Monkey
 def test_without_the_library_both_ways_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where `datasets` is not installed the error names it, and the file to download instead."""
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(DatasetError, match=r"pip install datasets.*https://.*--data PATH --format mquake"):
+    with pytest.raises(DatasetError, match=r"pip install 'memedit\[hub\]'.*https://.*--data PATH --format mquake"):
         load_dataset("mquake-cf-3k")
 
 

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from memedit.errors import UnsupportedCallError
 from memedit.evaluation.answers import cut_answer
-from memedit.evaluation.decoding import BaseAnswers, Decoder, batches
+from memedit.evaluation.decoding import Answer, AnswersKey, Decoder, batches
 
 PROMPTS = [
     "What is the capital of France?",
@@ -125,7 +125,7 @@ def test_batches_hold_every_prompt_once(mini_tokenizer: PreTrainedTokenizerBase)
 
 def test_the_base_is_asked_once_for_a_batch(mini_tokenizer: PreTrainedTokenizerBase) -> None:
     """Decoders that share what they know decode a batch once, and again only if one may not stop early."""
-    known: BaseAnswers = {}
+    known: dict[AnswersKey, list[Answer]] = {}
     base = Scripted(mini_tokenizer, {"She said": " Paris. It is the capital of France and a city of light."})
     (batch,) = batches(mini_tokenizer, ["She said"])
     first = Decoder(mini_tokenizer, known=known).base_answers(base, batch)

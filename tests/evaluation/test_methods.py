@@ -11,8 +11,8 @@ from memedit.evaluation.methods import METHODS, check_methods
 def test_every_method_says_what_it_is() -> None:
     """The names are those that reports use, and each has one line that tells what it is."""
     assert list(METHODS) == [
-        "base", "counterfactual", "grace", "grace-published", "tpatcher", "bm25", "dense", "similarity", "finetune",
-        "lora",
+        "base", "counterfactual", "grace", "grace-published", "tpatcher", "tpatcher-published", "bm25", "dense",
+        "similarity", "finetune", "lora",
     ]  # fmt: skip
     assert all(info.about and "\n" not in info.about for info in METHODS.values())
 

@@ -86,6 +86,12 @@ def test_complete_answers_of_which_one_is_part_of_another() -> None:
     """The shorter of two names is not found inside the longer, which is another wanted answer."""
     assert exact_match_all("New York City and New York", [["New York"], ["New York City"]])
     assert not exact_match_all("New York City", [["New York"], ["New York City"]])
+    # Which name stands for which answer is found, whatever comes first.
+    assert exact_match_all("Ann Lee, Ann", [["Ann Lee Smith", "Ann"], ["Ann Lee"]])
+    assert exact_match_all("Ann and Ann Lee", [["Ann Lee Smith", "Ann"], ["Ann Lee"]])
+    assert exact_match_all("Ann, Ann", [["Ann"], ["Ann"]])
+    # What stands on both sides of a name is not one name.
+    assert not exact_match_all("New Paris York", [["Paris"], ["New York"]])
     assert exact_match_all("上海和北京", [["北京"], ["上海"]])
     assert not exact_match_all("Paris", [])
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from memedit.evaluation.baselines.unrouted import Unrouted
 from memedit.evaluation.cases import LocalityKind, Probe
 from memedit.evaluation.fluency import NEW_TOKENS, measure_fluency, n_gram_entropy
 from memedit.evaluation.questions import GENERALITY, RELIABILITY, Question
-from memedit.evaluation.teacher_forcing import force_answers, prefers_true, token_accuracy
+from memedit.evaluation.teacher_forcing import answer_tokens_behind, force_answers, prefers_true, token_accuracy
 
 PROMPT = "The capital of France is"
 
@@ -30,6 +31,20 @@ def test_token_accuracy_by_hand(mini: PreTrainedModel, mini_tokenizer: PreTraine
     """Forcing through `generate` finds what one forward pass over prompt and answer finds."""
     expected, _ = by_hand(mini, mini_tokenizer, answer)
     assert token_accuracy(Unrouted(mini, mini_tokenizer), Probe(PROMPT, (answer,))) == pytest.approx(expected)
+
+
+def test_the_space_before_an_answer_is_the_prompts_own(mini_tokenizer: PreTrainedTokenizerBase) -> None:
+    """A tokenizer that puts a space before every text gives the answer one space, not two; a decoder's has none."""
+    words = Tokenizer(models.WordLevel({"▁": 0, "▁Who?": 1, "▁Paris": 2, "<unk>": 3}, unk_token="<unk>"))
+    words.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    words.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
+    spaced = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>")
+    assert spaced(" Paris", add_special_tokens=False)["input_ids"] == [0, 2]
+    assert answer_tokens_behind(spaced, "Who?", " Paris", alone=False) == [2]
+    assert answer_tokens_behind(spaced, "Who?", " Paris", alone=True) == [2]
+    for answer in ("New York City", "北京"):
+        ids = answer_tokens_behind(mini_tokenizer, PROMPT, answer, alone=False)
+        assert mini_tokenizer.decode(ids) == f" {answer}"
 
 
 def test_the_neighbourhood_score_by_hand(mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from memedit.evaluation.provenance import file_hash, folder_hashes, versions
+from memedit.evaluation.provenance import file_hash, folder_hashes, source, versions
 
 
 def test_hashes_are_those_of_the_files(tmp_path: Path) -> None:
@@ -15,6 +15,16 @@ def test_hashes_are_those_of_the_files(tmp_path: Path) -> None:
     assert folder_hashes(tmp_path) == {"sub/a.bin": expected}
     assert file_hash(tmp_path / "sub" / "a.bin") == expected
     assert folder_hashes(tmp_path / "none") == {}
+
+
+def test_a_source_is_told_by_what_decides(tmp_path: Path) -> None:
+    """A file has its hash, a checkpoint those of weights and settings but not of its card, a name none."""
+    weights, card = tmp_path / "adapter.safetensors", tmp_path / "README.md"
+    for file in (weights, card, tmp_path / "metrics.json", tmp_path / "plot.png"):
+        file.write_bytes(b"abc")
+    assert source(tmp_path) == {"path": str(tmp_path), "sha256": {weights.name: file_hash(weights)}}
+    assert source(card) == {"path": str(card), "sha256": file_hash(card)}
+    assert source("counterfact") == {"path": "counterfact", "sha256": None}
 
 
 def test_versions_name_what_runs() -> None:

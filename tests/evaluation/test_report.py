@@ -12,12 +12,13 @@ import pytest
 
 from memedit.edits import Edit
 from memedit.evaluation.cases import LocalityKind, Probe
-from memedit.evaluation.comparing import Comparison, Run
+from memedit.evaluation.comparing import Comparison
 from memedit.evaluation.decoding import Answer
 from memedit.evaluation.protocols import Evaluation
 from memedit.evaluation.publishing import save_comparison
 from memedit.evaluation.questions import GENERALITY, PORTABILITY, RELIABILITY, Question
 from memedit.evaluation.report import answer_rows, build_report
+from memedit.evaluation.runs import Run
 from memedit.evaluation.tables import markdown, value_at
 from memedit.scope.route import Candidate, Route
 
@@ -96,17 +97,20 @@ def test_portability_is_told_by_kind(report: dict[str, Any]) -> None:
 
 def test_every_share_has_its_interval(report: dict[str, Any]) -> None:
     """Beside each share stands an interval of the same value, which holds it."""
+    no_shares = {"intervals", "raw", "curves", "cost", "dropped", "counts", "settings", "fluency", "auroc", "ece"}
 
-    def check(intervals: Mapping[str, Any], path: str = "") -> None:
-        for name, found in intervals.items():
-            share = value_at(report, f"{path}{name}")
-            if found is None or "low" not in found:
-                assert share is None or isinstance(share, Mapping)
-                check(found or {}, f"{path}{name}.")
+    def check(figures: Mapping[str, Any], intervals: Mapping[str, Any]) -> None:
+        for name in figures.keys() - no_shares:
+            share, found = figures[name], intervals[name]
+            if isinstance(share, Mapping):
+                check(share, found)
+            elif share is None:
+                assert found is None
             else:
                 assert found["low"] <= found["value"] == share <= found["high"]
 
-    check(report["intervals"])
+    check(report, report["intervals"])
+    check(report["raw"], report["raw"]["intervals"])
     assert report["intervals"]["portability"]["n"] == 3
     assert report["intervals"]["portability"]["edits"] == 2
 

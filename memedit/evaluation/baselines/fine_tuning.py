@@ -27,11 +27,15 @@ DOWN_PROJECTIONS = ("down_proj", "c_proj", "fc2", "dense_4h_to_h", "fc_out", "wo
 
 @dataclass(frozen=True)
 class FineTuningConfig:
-    """The settings that EasyEdit publishes for FT-M on Llama-2-7B, the layer at the same depth."""
+    """The settings that EasyEdit publishes for FT-M on Llama-2-7B, the layer at the same depth, but for the rate.
+
+    At the published rate of 5e-4 `mini` learns 0.63 of single edits (16 of the training parts of CounterFact
+    and zsRE); of 12 such edits, 2e-3 and 5e-3 learn all, and leave 0.78 and 0.72 of unrelated answers alone.
+    """
 
     depth: float = field(default=21 / 32, metadata={"help": "which block, as a share of their number"})
     steps: int = field(default=25, metadata={"help": "passes over the new edits at most"})
-    rate: float = field(default=5e-4, metadata={"help": "learning rate of Adam"})
+    rate: float = field(default=2e-3, metadata={"help": "learning rate of Adam"})
     enough: float = field(default=1e-2, metadata={"help": "mean loss, in nats per token, at which a pass is the last"})
     batch: int = field(default=32, metadata={"help": "edits of one step"})
     longest: int = field(default=160, metadata={"help": "tokens of the longest edit that is learned"})

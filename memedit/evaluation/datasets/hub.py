@@ -25,7 +25,7 @@ def fetch_records(info: DatasetInfo) -> Iterator[Record]:
         library = importlib.import_module("datasets")
     except ImportError:
         raise DatasetError(
-            f"fetching {info.name} by name needs the package datasets (pip install datasets) and a network; "
+            f"fetching {info.name} by name needs the package datasets (pip install 'memedit[hub]') and a network; "
             f"or {by_file}"
         ) from None
     try:
