@@ -12,7 +12,7 @@ import typer
 
 from memedit.cli.options import DataFormat, Device
 from memedit.errors import DatasetError
-from memedit.evaluation.methods import METHODS, TOOL_NAME
+from memedit.evaluation.methods import METHODS, check_tool_name
 
 
 class Protocol(StrEnum):
@@ -124,10 +124,10 @@ class EvaluateOptions:
     def _check_tool(self) -> None:
         if self.tool is None or self.data is None or self.edits is None:
             raise typer.BadParameter("--judge-file with --report needs --tool, --data and --edits")
-        if self.tool in METHODS or not TOOL_NAME.fullmatch(self.tool):
-            raise typer.BadParameter(
-                f"--tool is a name of letters, digits, -, . and _ that no method has, got {self.tool!r}"
-            )
+        try:
+            check_tool_name(self.tool)
+        except ValueError as error:
+            raise typer.BadParameter(f"--tool: {error}") from None
 
     def _check_comparison(self) -> None:
         if self.report is None:

@@ -59,7 +59,7 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
     }
 )
 """In the order in which reports show them."""
-TOOL_NAME = re.compile(r"\w[\w.-]*")
+_TOOL_NAME = re.compile(r"\w[\w.-]*")
 """What another tool can be called beside them: it stands in names of files."""
 
 
@@ -86,3 +86,13 @@ def check_methods(names: Iterable[str]) -> None:
     for name in names:
         if name not in METHODS:
             raise ValueError(f"methods to compare are {', '.join(METHODS)}; got {name!r}")
+
+
+def check_tool_name(name: str) -> None:
+    """Refuse a name of another tool that is a method's, or that no file can have.
+
+    Raises:
+        ValueError: It is.
+    """
+    if name in METHODS or not _TOOL_NAME.fullmatch(name):
+        raise ValueError(f"expected a tool's name of letters, digits, -, . and _ that no method has, got {name!r}")

@@ -9,7 +9,7 @@ from typing import Any
 from memedit.errors import DatasetError
 from memedit.evaluation.comparing import Comparison
 from memedit.evaluation.judging import Judge
-from memedit.evaluation.methods import METHODS, TOOL_NAME
+from memedit.evaluation.methods import METHODS, check_tool_name
 from memedit.evaluation.protocols import Evaluation
 from memedit.evaluation.report import build_report
 from memedit.evaluation.runs import Run, all_runs, write_run
@@ -37,8 +37,7 @@ def add_tool(
     Raises:
         ValueError: The name is a method's, or no name of a file.
     """
-    if name in METHODS or not TOOL_NAME.fullmatch(name):
-        raise ValueError(f"expected a name of letters, digits, '-', '.' and '_' that no method has, got {name!r}")
+    check_tool_name(name)
     noted = {**settings, "method": name, "asked_sha256": stage.digest}
     run = Run(name, stage.edits, build_report(evaluation, noted, judge), 0.0)
     write_run(folder, run, noted, evaluation, judge)
