@@ -28,11 +28,11 @@ _COLUMNS = {
 
 _TRIED = """Against missed statements: sixty more events to train on (in this checkpoint), which left held-out topics where they
 were; going on from this checkpoint with 60,000 pairs of which half were statements (40 minutes on two busy cores, 0.4 of
-its weights kept). That told near-misses of the *trained* topics apart far better (at 95 % of them kept out, 0.90 of the
-questions let in instead of 0.85), those of held-out topics hardly (AUROC 0.955 instead of 0.948), and let in a little
-fewer of zsRE's paraphrases; not kept. What statements lack is topics and reading, not repetition. Against everything: the
-similarity of retrieval as a second feature of the calibration (AUROC +0.0002; not kept), and the mean of two runs'
-weights (kept)."""
+its weights kept). That told near-misses of the *trained* topics apart far better (at 95 % of them kept out, 0.90 of 143
+questions let in instead of 0.85 of 214), those of held-out topics hardly (AUROC 0.955 on 200 questions, before 0.948 on 300;
+samples too small to tell these apart); not kept. So topics and reading seem to be lacking, not repetition. Against
+everything: the similarity of retrieval as a second feature of the calibration (AUROC +0.0002; not kept), and the mean of
+two runs' weights (kept)."""
 
 
 def scope_card(classifier: ScopeClassifier, train: Sequence[Pair], metrics: Mapping[str, Any], command: str) -> str:
