@@ -75,7 +75,8 @@ def main() -> None:
 
 
 def _measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    encoder, classifier = SentenceEncoder.from_pretrained(), ScopeClassifier.from_pretrained(options.scope)
+    encoder = SentenceEncoder.from_pretrained()
+    classifier = ScopeClassifier.beside(encoder, options.scope)
     tokenizer = AutoTokenizer.from_pretrained(shipped("mini"))
     facts = list(islice(made_up_facts(), options.edits))
     names = options.bases or ["mini", "random 100 M", *(["random 1 B"] if options.device.startswith("cuda") else [])]
@@ -221,7 +222,7 @@ def _memory(scope: Path | None) -> dict[str, float]:
     sizes.append(_status("VmRSS"))
     # From here on the process's high-water mark is that of wrapping.
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    classifier = ScopeClassifier.from_pretrained(scope)
+    classifier = ScopeClassifier.beside(encoder, scope)
     sizes.append(_status("VmRSS"))
     _ = wrap(base, tokenizer, memory=EditMemory(None, encoder), scope=classifier)
     sizes.append(_status("VmRSS"))

@@ -174,7 +174,8 @@ class _Bench:
         self._known: dict[tuple[str, int], _Asked] = {}
         self._base: Any = AutoModelForCausalLM.from_pretrained(shipped("mini"), dtype=torch.float32).eval()
         self._tokenizer = AutoTokenizer.from_pretrained(shipped("mini"))
-        self._encoder, self._classifier = SentenceEncoder.from_pretrained(), ScopeClassifier.from_pretrained(None)
+        self._encoder = SentenceEncoder.from_pretrained()
+        self._classifier = ScopeClassifier.beside(self._encoder)
         self._decoder = Decoder(self._tokenizer, NEW_TOKENS)
 
     def asked(self, form: str, count: int) -> _Asked:

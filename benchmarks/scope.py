@@ -61,7 +61,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    encoder, classifier = SentenceEncoder.from_pretrained(), ScopeClassifier.from_pretrained(options.scope)
+    encoder = SentenceEncoder.from_pretrained()
+    classifier = ScopeClassifier.beside(encoder, options.scope)
     settings = {} if options.margin is None else {"margin": options.margin}
     found: dict[int, dict[str, float]] = {}
     with ExitStack() as stack:

@@ -46,7 +46,7 @@ def _run(memory: Path) -> Demo:
 
     base, tokenizer = load_base(None)
     encoder = SentenceEncoder.from_pretrained()
-    classifier = ScopeClassifier.from_pretrained()
+    classifier = ScopeClassifier.beside(encoder)
 
     def edited(file: Path) -> Any:
         return wrap(base, tokenizer, memory=file, scope=classifier, encoder=encoder)

@@ -183,7 +183,7 @@ def _load_models(options: EvaluateOptions) -> tuple[Any, Any, Any, Any]:
     # One line per batch of rows would drown the progress bar.
     logging.getLogger("memedit").setLevel(logging.WARNING)
     encoder = SentenceEncoder.from_pretrained(options.encoder, device=options.device)
-    classifier = ScopeClassifier.from_pretrained(options.scope, options.encoder, device=options.device)
+    classifier = ScopeClassifier.beside(encoder, options.scope, device=options.device)
     return base, tokenizer, encoder, classifier
 
 

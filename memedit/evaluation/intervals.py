@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memedit.scope.calibration import wilson_interval
+from memedit.scope.thresholds import wilson_interval
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95

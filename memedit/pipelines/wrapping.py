@@ -78,11 +78,11 @@ def wrap(
     check_base(base)
     if edited is not None:
         edited.check_base(base)
-    classifier = scope if isinstance(scope, ScopeClassifier) else ScopeClassifier.from_pretrained(scope)
     edits = memory if isinstance(memory, EditMemory) else EditMemory(memory, _encoder(encoder))
     with ExitStack() as undo:
         if edits is not memory:
             undo.callback(edits.close)
+        classifier = scope if isinstance(scope, ScopeClassifier) else ScopeClassifier.beside(edits.encoder, scope)
         editors = choose(editor, base, tokenizer)
         if not isinstance(editor, Editor):
             undo.callback(editors.detach)

@@ -112,9 +112,12 @@ def scope_hash(folder: Path) -> str:
     """
     saved = SavedClassifier.read(folder)
     digest = hashlib.sha256((folder / "adapter.safetensors").read_bytes())
-    threshold = saved.threshold.value if saved.threshold else None
+    chosen = saved.threshold
+    thresholds: list[float | None] = [chosen.value if chosen else None]
+    if chosen and chosen.questions:
+        thresholds.append(chosen.questions.value)
     # Not the files themselves: they also hold evidence and cards, in a form that may change.
-    digest.update(json.dumps([saved.calibration.to_json(), threshold], sort_keys=True).encode())
+    digest.update(json.dumps([saved.calibration.to_json(), *thresholds], sort_keys=True).encode())
     return digest.hexdigest()
 
 

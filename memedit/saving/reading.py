@@ -92,16 +92,13 @@ def _edits(
 
 
 def _classifier(folder: Path, config: SavedConfig, encoder: TextEncoder, instead: str | Path | None) -> ScopeClassifier:
-    files = encoder.files if isinstance(encoder, SentenceEncoder) else None
-    if files is not None and files.weights_sha256 != config.scope["encoder_sha256"]:
-        files = None  # the classifier builds on another encoder than the edits' vectors
     if instead is not None:
-        return ScopeClassifier.from_pretrained(instead, files)
+        return ScopeClassifier.beside(encoder, instead)
     if not config.scope["shipped"]:
-        return ScopeClassifier.from_pretrained(folder / SCOPE, files)
+        return ScopeClassifier.beside(encoder, folder / SCOPE)
     if shipped_scope_hash() != config.scope["sha256"]:
         raise CheckpointError(
             f"the edited model in {folder} uses the scope classifier that shipped with memedit {config.memedit} "
             "and not the one that ships with this installation; install that version, or pass scope=… to use another"
         )
-    return ScopeClassifier.from_pretrained(None, files)
+    return ScopeClassifier.beside(encoder)

@@ -1,4 +1,4 @@
-"""From logits to probabilities that mean what they say, and the threshold for a stated locality."""
+"""From logits to probabilities that mean what they say."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ CLIP = 1e-4
 FOLDS = 5
 PAIRS_FOR_A_MAP = 500
 """With fewer pairs a new map from logits to probabilities would be noise beside one learned from many."""
-LOWEST_THRESHOLD = 0.5
-"""An edit held less likely than not never fires, however rarely near-misses are mistaken."""
 
 
 @dataclass(frozen=True)
@@ -124,88 +122,6 @@ def fit_calibration(logits: ArrayLike, labels: Sequence[int] | Sequence[bool]) -
     return Calibration(best, fitted.coefficients, fitted.knots, losses, len(xs))
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """The probability from which an edit fires, and what it was chosen on.
-
-    Attributes:
-        value: The threshold.
-        stated_locality: Share of near-misses that was to be kept out.
-        measured_locality: Share of the near-misses kept out at `value`.
-        measured_recall: Share of the in-scope pairs let in at `value`.
-        near_misses: How many near-misses it was chosen on.
-        positives: How many in-scope pairs the recall was measured on.
-        locality_low: Lower end of the 95 % interval of the locality (Wilson), as far as
-            `near_misses` independent near-misses can tell; 0 in files of early versions.
-        locality_high: Its upper end; 1 in files of early versions.
-    """
-
-    value: float
-    stated_locality: float
-    measured_locality: float
-    measured_recall: float
-    near_misses: int
-    positives: int
-    locality_low: float = 0.0
-    locality_high: float = 1.0
-
-
-def choose_threshold(near_misses: ArrayLike, positives: ArrayLike, locality: float) -> Threshold:
-    """The lowest threshold, at least one half, that keeps out `locality` of the near-misses.
-
-    Args:
-        near_misses: Probabilities of held-out pairs that are not in scope but look like it.
-        positives: Probabilities of held-out pairs in scope: how many remain is reported.
-        locality: Share of near-misses to keep out, above 0 and at most 1.
-
-    Raises:
-        ValueError: `locality` is out of range or an array is empty.
-    """
-    misses = np.sort(np.asarray(near_misses, dtype=np.float64))
-    hits = np.asarray(positives, dtype=np.float64)
-    if not 0 < locality <= 1:
-        raise ValueError(f"locality must be above 0 and at most 1, got {locality}")
-    if not len(misses) or not len(hits):
-        raise ValueError(f"expected near-misses and positives, got {len(misses)} and {len(hits)}")
-    last_kept_out = misses[math.ceil(locality * len(misses)) - 1]
-    value = max(LOWEST_THRESHOLD, float(np.nextafter(last_kept_out, np.inf)))
-    kept_out = int((misses < value).sum())
-    low, high = wilson_interval(kept_out, len(misses))
-    return Threshold(
-        value,
-        locality,
-        kept_out / len(misses),
-        float((hits >= value).mean()),
-        len(misses),
-        len(hits),
-        low,
-        high,
-    )
-
-
-def wilson_interval(successes: float, trials: int, *, z: float = 1.959964) -> tuple[float, float]:
-    """The interval that holds the true share with (nearly) the confidence of `z` (Wilson 1927).
-
-    Unlike the usual normal interval it says something where all trials succeeded: 25 of 25 is
-    between 0.87 and 1.
-
-    Args:
-        successes: How many trials succeeded; a fraction where trials succeed in part.
-        trials: How many there were.
-        z: Quantile of the normal distribution; the default is for 95 %.
-
-    Raises:
-        ValueError: There are no trials, or the successes are not among them.
-    """
-    if not 0 <= successes <= trials or not trials:
-        raise ValueError(f"expected successes among at least one trial, got {successes} of {trials}")
-    share = successes / trials
-    middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-    spread = z * math.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2) / (1 + z * z / trials)
-    # Exactly at the ends, where rounding would leave a share out of its own interval.
-    return (0.0 if successes == 0 else middle - spread), (1.0 if successes == trials else middle + spread)
-
-
 def _fit(method: str, xs: Floats, ys: NDArray[np.int64]) -> Calibration:
     if method == "platt":
         model = LogisticRegression(C=1e6).fit(xs[:, None], ys)
@@ -224,7 +140,8 @@ def _centred_knots(xs: Floats, ys: NDArray[np.int64]) -> tuple[tuple[float, floa
     order = np.argsort(xs, kind="stable")
     xs = xs[order]
     # Twice the margin leaves room for the two ends.
-    fitted = IsotonicRegression(y_min=2 * CLIP, y_max=1 - 2 * CLIP).fit_transform(xs, ys[order])
+    # Rounded, as two plateaus may differ by an error of rounding only.
+    fitted = IsotonicRegression(y_min=2 * CLIP, y_max=1 - 2 * CLIP).fit_transform(xs, ys[order]).round(12)
     levels, first, size = np.unique(fitted, return_index=True, return_counts=True)
     # Clipped, as the rounded mean of equal numbers may be another number.
     centres = (np.add.reduceat(xs, first) / size).clip(xs[first], xs[first + size - 1])

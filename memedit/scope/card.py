@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
-from memedit.scope.calibration import Threshold
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.encoder import HUB_ID, PACKAGE_SHA256
 from memedit.scope.report import ScopeReport
+from memedit.scope.thresholds import Threshold
 
 _FIGURES = {
     "accuracy": "pairs decided rightly",
@@ -47,6 +48,9 @@ def write_card(folder: Path, classifier: ScopeClassifier, report: ScopeReport, m
 
 def threshold_sentences(threshold: Threshold) -> str:
     """What the threshold was chosen for and on, and how much that can show."""
+    if threshold.questions is not None:
+        others = threshold_sentences(replace(threshold, questions=None))
+        return f"Of edits worded as questions: {threshold_sentences(threshold.questions)}\nOf all others: {others}"
     return (
         f"Threshold {threshold.value:.4f}, chosen to keep out {threshold.stated_locality:.2%} of near-misses. "
         f"It keeps out {threshold.measured_locality:.2%} of the {threshold.near_misses:,} it was chosen on "

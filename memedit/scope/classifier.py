@@ -10,26 +10,22 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedModel
 
 from memedit.checkpoints import shipped
 from memedit.edits import Edit
 from memedit.errors import CheckpointError
+from memedit.memory.encoding import TextEncoder
 from memedit.memory.wordings import prompt_key
-from memedit.scope.calibration import (
-    IDENTITY,
-    Calibration,
-    Threshold,
-    choose_threshold,
-    fit_calibration,
-)
+from memedit.scope.calibration import IDENTITY, Calibration, fit_calibration
 from memedit.scope.encoder import EncoderFiles, SentenceEncoder, find_encoder
 from memedit.scope.fitting import FitConfig, fit_network
 from memedit.scope.hard_negatives import pairs_from_edits
-from memedit.scope.network import Adapter, adapter_of, mean_adapter, merged_network, trainable_network
+from memedit.scope.network import Adapter, adapted_network, adapter_of, mean_adapter, trainable_network
 from memedit.scope.pairing import Pair, PairTokenizer, length_batches
 from memedit.scope.report import ScopeReport
 from memedit.scope.saved import SavedClassifier
+from memedit.scope.thresholds import Threshold, choose_by_form
 
 UNTRAINED = (
     "this scope classifier is not trained; call fit with your pairs or edits, "
@@ -59,18 +55,23 @@ class ScopeClassifier:
         fit_: Settings and outcome of the last `fit`, and under `before` of those it went on from.
     """
 
-    def __init__(self, encoder: EncoderFiles | str | Path | None = None, *, device: str | None = None) -> None:
+    def __init__(
+        self, encoder: SentenceEncoder | EncoderFiles | str | Path | None = None, *, device: str | None = None
+    ) -> None:
         """Prepare an untrained classifier.
 
         Args:
-            encoder: The sentence encoder to build on: its files, a folder or a hub id; None
-                looks for all-MiniLM-L6-v2 (see `memedit.scope.encoder.find_encoder`).
+            encoder: The sentence encoder to build on: its files, a folder or a hub id; or one that is loaded,
+                whose weights the classifier then shares. None looks for all-MiniLM-L6-v2 (see
+                `memedit.scope.encoder.find_encoder`).
             device: Where it runs; None for the CPU.
 
         Raises:
             EncoderNotFoundError: The encoder is not found.
         """
-        self.encoder = encoder if isinstance(encoder, EncoderFiles) else find_encoder(encoder)
+        self._loaded = encoder if isinstance(encoder, SentenceEncoder) else None
+        files = encoder.files if isinstance(encoder, SentenceEncoder) else encoder
+        self.encoder = files if isinstance(files, EncoderFiles) else find_encoder(files)
         self.calibration_: Calibration = IDENTITY
         self.threshold_: Threshold | None = None
         self.fit_: dict[str, Any] = {}
@@ -81,8 +82,15 @@ class ScopeClassifier:
 
     @property
     def threshold(self) -> float:
-        """Probability from which a query is in scope; one half before `calibrate`."""
+        """Probability from which a query is in scope; one half before `calibrate`.
+
+        Edits worded as questions may have one of their own (`threshold_for`).
+        """
         return self.threshold_.value if self.threshold_ else 0.5
+
+    def threshold_for(self, wordings: Sequence[str]) -> Floats:
+        """Probability from which a query is in scope of each edit wording, float64 array (n,)."""
+        return self.threshold_.of(wordings) if self.threshold_ else np.full(len(wordings), self.threshold)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - part of scikit-learn's protocol
         """What the classifier was made with, as scikit-learn's `clone` wants it."""
@@ -149,7 +157,8 @@ class ScopeClassifier:
         Args:
             pairs: (edit wording, query).
             labels: 1 where the query is in scope of the edit, else 0.
-            locality: Share of the near-misses that the threshold must keep out.
+            locality: Share of the near-misses that the threshold must keep out: of those of edits worded as
+                questions and of those of all others, where there are enough of both (`choose_by_form`).
             near_misses: Which of the pairs labelled 0 look like the edit; None for all of them.
             keep_probabilities: Whether to choose the threshold only; one pair of each class
                 is enough then, but see `Threshold.locality_low` for what so few can show.
@@ -170,9 +179,8 @@ class ScopeClassifier:
         calibration = self.calibration_ if keep_probabilities else fit_calibration(logits, labels)
         probability = calibration(logits)
         positive = np.asarray(labels, dtype=bool)
-        threshold = choose_threshold(
-            probability[~positive & np.asarray(chosen, dtype=bool)], probability[positive], locality
-        )
+        misses = ~positive & np.asarray(chosen, dtype=bool)
+        threshold = choose_by_form([wording for wording, _ in pairs], probability, positive, misses, locality)
         self.calibration_, self.threshold_ = calibration, threshold
         return self
 
@@ -188,7 +196,9 @@ class ScopeClassifier:
             ValueError: There are no pairs, or not as many labels.
         """
         _check_pairs(pairs, labels)
-        return ScopeReport.measure(self.probability(pairs), labels, self.threshold)
+        stated = self.probability(pairs)
+        fired = stated >= self.threshold_for([wording for wording, _ in pairs])
+        return ScopeReport.measure(stated, labels, self.threshold, fired=fired)
 
     def logits(self, pairs: Sequence[Pair]) -> Floats:
         """The network's raw verdict on each pair: float64 array (n,).
@@ -249,7 +259,7 @@ class ScopeClassifier:
     def from_pretrained(
         cls,
         folder: str | Path | None = None,
-        encoder: EncoderFiles | str | Path | None = None,
+        encoder: SentenceEncoder | EncoderFiles | str | Path | None = None,
         *,
         device: str | None = None,
     ) -> ScopeClassifier:
@@ -257,7 +267,7 @@ class ScopeClassifier:
 
         Args:
             folder: The checkpoint; None for the one shipped with memedit.
-            encoder: The sentence encoder it was trained on; None looks for all-MiniLM-L6-v2.
+            encoder: The sentence encoder it was trained on, see `ScopeClassifier`; None looks for all-MiniLM-L6-v2.
             device: Where it runs; None for the CPU.
 
         Raises:
@@ -280,6 +290,26 @@ class ScopeClassifier:
         classifier.fit_ = dict(saved.fit)
         return classifier
 
+    @classmethod
+    def beside(
+        cls, encoder: TextEncoder, folder: str | Path | None = None, *, device: str | None = None
+    ) -> ScopeClassifier:
+        """Load a classifier for a memory: on the memory's encoder if it was trained on that one, else on its own.
+
+        Args:
+            encoder: The memory's encoder.
+            folder: As for `from_pretrained`.
+            device: Where the classifier runs; None for the CPU.
+
+        Raises:
+            CheckpointError: As `from_pretrained` raises it.
+            EncoderNotFoundError: The classifier was trained on another encoder, which is not found.
+        """
+        trained_on = SavedClassifier.read(Path(folder) if folder is not None else shipped("scope")).encoder_sha256
+        if isinstance(encoder, SentenceEncoder) and encoder.files.weights_sha256 == trained_on:
+            return cls.from_pretrained(folder, encoder, device=device)
+        return cls.from_pretrained(folder, device=device)
+
     def _labelled(
         self,
         pairs: Sequence[Pair] | Sequence[Edit],
@@ -300,7 +330,14 @@ class ScopeClassifier:
 
     def _use(self, adapter: Adapter) -> None:
         self._adapter = adapter
-        self._network = merged_network(self.encoder.path, adapter).to(self._device)
+        self._network = adapted_network(self.encoder.path, adapter, self._shareable()).to(self._device)
+
+    def _shareable(self) -> PreTrainedModel | None:
+        """The loaded encoder's transformer, if it is where the classifier runs, in the precision that it needs."""
+        found = self._loaded.transformer if self._loaded else None
+        if found is None or found.dtype != torch.float32 or found.device != self._device:
+            return None
+        return found
 
 
 def _check_pairs(pairs: Sequence[Pair], labels: Sequence[int] | Sequence[bool]) -> None:

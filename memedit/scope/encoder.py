@@ -16,6 +16,7 @@ from huggingface_hub.constants import is_offline_mode
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
+from transformers import PreTrainedModel
 
 from memedit.errors import CheckpointError, EncoderNotFoundError
 
@@ -82,6 +83,11 @@ class SentenceEncoder:
                 are not the ones expected.
         """
         return cls(find_encoder(name_or_path), device)
+
+    @property
+    def transformer(self) -> PreTrainedModel | None:
+        """The transformer whose states are pooled into vectors; None for an encoder without one."""
+        return getattr(self._model[0], "auto_model", None)
 
     @property
     def id(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from peft.utils import set_peft_model_state_dict
 from torch import nn
+from torch.nn import functional
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from memedit.scope.pairing import PairBatch
@@ -107,23 +109,67 @@ def trainable_network(
     return network
 
 
-def merged_network(encoder: Path, adapter: Adapter) -> PairNetwork:
-    """The network for inference: the adapter added into its own copy of the encoder's weights.
+class LoraLinear(nn.Module):
+    """A linear layer of the encoder, and what the adapter adds to its output.
+
+    Not merged into one matrix: the encoder's own is then the only copy of it in memory, for a sixth of the
+    classifier's time.
+    """
+
+    def __init__(self, layer: nn.Linear, down: torch.Tensor, up: torch.Tensor) -> None:
+        """Add `x @ down.T @ up.T` to what `layer` gives, whose weights stay where they are.
+
+        Args:
+            layer: The encoder's layer.
+            down: float32 (rank, in features).
+            up: float32 (out features, rank), scaled.
+
+        Raises:
+            ValueError: The shapes do not fit the layer.
+        """
+        super().__init__()
+        wanted = (layer.out_features, layer.in_features)
+        if (up.shape[0], down.shape[1]) != wanted or up.shape[1] != down.shape[0]:
+            raise ValueError(f"expected an adapter for {wanted}, got {tuple(up.shape)} and {tuple(down.shape)}")
+        self.weight, self.bias = layer.weight, layer.bias
+        self.register_buffer("down", down)
+        self.register_buffer("up", up)
+        self.down: torch.Tensor
+        self.up: torch.Tensor
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """States of the next layer: float32 (…, out features)."""
+        given = functional.linear(states, self.weight, self.bias)
+        inner = functional.linear(states, self.down)
+        # In place: the sum of two tensors would be a third one.
+        given.view(-1, given.shape[-1]).addmm_(inner.view(-1, inner.shape[-1]), self.up.T)
+        return given
+
+
+def adapted_network(encoder: Path, adapter: Adapter, loaded: PreTrainedModel | None = None) -> PairNetwork:
+    """The network for inference: the encoder with the adapter beside its weights.
+
+    Args:
+        encoder: Folder of the sentence encoder.
+        adapter: What was trained on it.
+        loaded: The encoder's transformer where it is in memory as float32: its weights are then shared and not
+            read again.
 
     Raises:
         ValueError: The adapter's tensors do not fit the encoder.
     """
     with torch.random.fork_rng(devices=[]):  # a fresh head is drawn, then overwritten
-        network = _bare(encoder)
+        network = _bare(encoder) if loaded is None else _around(_sharing(loaded))
     _load_head(network, adapter)
-    scale = adapter.alpha / adapter.rank
     for name, down in adapter.lora.items():
         if not name.endswith(_DOWN):
             continue
         path = name.removeprefix(_PREFIX).removesuffix(_DOWN)
-        up = adapter.lora[f"{_PREFIX}{path}{_UP}"]
-        with torch.no_grad():
-            network.backbone.get_parameter(f"{path}.weight").add_(scale * (up @ down))
+        up = adapter.lora[f"{_PREFIX}{path}{_UP}"] * (adapter.alpha / adapter.rank)
+        layer = network.backbone.get_submodule(path)
+        if not isinstance(layer, nn.Linear):
+            raise ValueError(f"expected a linear layer at {path}, got {type(layer).__name__}")
+        network.backbone.set_submodule(path, LoraLinear(layer, down, up).to(layer.weight.device))
     return network.eval().requires_grad_(False)
 
 
@@ -159,6 +205,15 @@ def _bare(encoder: Path, *, dropout: float = 0.0) -> PairNetwork:
     backbone: PreTrainedModel = AutoModel.from_pretrained(
         str(encoder), config=settings, local_files_only=True, dtype=torch.float32
     )
+    return _around(backbone)
+
+
+def _sharing(model: PreTrainedModel) -> PreTrainedModel:
+    """A copy of `model` in other modules, whose parameters are the very same."""
+    return copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
+
+
+def _around(backbone: PreTrainedModel) -> PairNetwork:
     if hasattr(backbone, "pooler"):
         backbone.pooler = None
     config = backbone.config

@@ -17,7 +17,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from memedit.scope.calibration import CLIP, wilson_interval
+from memedit.scope.calibration import CLIP
+from memedit.scope.thresholds import wilson_interval
 
 BINS = 15
 CURVE_POINTS = 400
@@ -97,13 +98,22 @@ class ScopeReport:
     curve: tuple[CurvePoint, ...]
 
     @classmethod
-    def measure(cls, probabilities: ArrayLike, labels: Sequence[int] | Sequence[bool], threshold: float) -> ScopeReport:
+    def measure(
+        cls,
+        probabilities: ArrayLike,
+        labels: Sequence[int] | Sequence[bool],
+        threshold: float,
+        *,
+        fired: ArrayLike | None = None,
+    ) -> ScopeReport:
         """The figures of some verdicts.
 
         Args:
             probabilities: Stated probabilities of being in scope, float array (n,) in [0, 1].
             labels: 1 where the pair is in scope, else 0.
             threshold: Probability from which an edit fires.
+            fired: Which pairs fire, bool array (n,), where some edits have a threshold of their own; None if all
+                share the one.
 
         Raises:
             ValueError: There are no pairs, lengths differ, or a value is not of its range.
@@ -117,7 +127,9 @@ class ScopeReport:
         if not np.isin(truth, (0, 1)).all():
             raise ValueError(f"expected labels 0 and 1, got {sorted(set(truth.tolist()))}")
         inside = truth.astype(bool)
-        fired = stated >= threshold
+        fired = stated >= threshold if fired is None else np.asarray(fired, dtype=bool)
+        if fired.shape != stated.shape:
+            raise ValueError(f"expected as many verdicts as probabilities, got {fired.shape} and {stated.shape}")
         outside = int((~inside).sum())
         kept_out = int((~fired & ~inside).sum())
         low, high = wilson_interval(kept_out, outside) if outside else (None, None)

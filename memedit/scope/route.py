@@ -23,12 +23,19 @@ class Candidate:
         wording: The wording of it (prompt or alias) that was nearest to the query.
         similarity: Cosine similarity of that wording and the query.
         probability: Calibrated probability that the query is in scope of the edit.
+        threshold: Probability from which it is in scope.
     """
 
     edit: Edit
     wording: str
     similarity: float
     probability: float
+    threshold: float
+
+    @property
+    def in_scope(self) -> bool:
+        """Whether it may answer."""
+        return self.probability >= self.threshold
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Route:
         query: The query.
         edit: The edit that answers it; None if the base does.
         probability: The chosen edit's probability, or the best candidate's; 0 without any.
-        threshold: Probability from which an edit fires.
+        threshold: Probability from which that edit fires.
         candidates: What was considered: the winner, then by falling probability, those that tie
             with the most probable one by falling similarity.
         reason: The decision in one English sentence.
@@ -82,7 +89,7 @@ class Route:
 
     def _why(self, candidate: Candidate) -> str:
         """What became of one candidate, in a few words."""
-        if candidate.probability < self.threshold:
+        if not candidate.in_scope:
             return "below the threshold"
         winner = self.candidates[0]
         if candidate is winner:

@@ -132,42 +132,45 @@ class Router:
         found = Retrieval(self.k, self.floor, self.margin)(self.memory, queries, namespace, at)
         near = [[hit for hit in hits if hit.score >= self.floor] for hits in found]
         pairs = [(hit.wording, query) for query, hits in zip(queries, near, strict=True) for hit in hits]
-        threshold = self.classifier.threshold
-        verdicts = iter(self.classifier.probability(pairs).tolist() if pairs else ())
-        ranked = [_ranked(hits, [next(verdicts) for _ in hits], threshold) for hits in near]
+        verdicts = iter(self._verdicts(pairs))
+        ranked = [_ranked(hits, [next(verdicts) for _ in hits]) for hits in near]
         self._prefer_newest(ranked)
         return [
             self._decide(query, candidates, hits[0].score if hits else None)
             for query, candidates, hits in zip(queries, ranked, found, strict=True)
         ]
 
+    def _verdicts(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, float]]:
+        """Probability and threshold of each (edit wording, query)."""
+        if not pairs:
+            return []
+        thresholds = self.classifier.threshold_for([wording for wording, _ in pairs])
+        return list(zip(self.classifier.probability(pairs).tolist(), thresholds.tolist(), strict=True))
+
     def _prefer_newest(self, ranked: Sequence[list[Candidate]]) -> None:
         """Move the newest edit of the best candidate's fact to the front, if it is in scope."""
-        threshold = self.classifier.threshold
         rivals = [
             (candidates, rival)
             for candidates in ranked
             for rival in candidates[1:]
-            if rival.probability >= threshold and _rank(rival.edit) > _rank(candidates[0].edit)
+            if rival.in_scope and _rank(rival.edit) > _rank(candidates[0].edit)
         ]
         if not rivals:
             return
         pairs = [(candidates[0].wording, rival.wording) for candidates, rival in rivals]
-        same = self.classifier.probability(pairs) >= threshold
-        for (candidates, rival), is_same in zip(rivals, same, strict=True):
-            if is_same and _rank(rival.edit) > _rank(candidates[0].edit):
+        for (candidates, rival), (probability, threshold) in zip(rivals, self._verdicts(pairs), strict=True):
+            if probability >= threshold and _rank(rival.edit) > _rank(candidates[0].edit):
                 candidates.remove(rival)
                 candidates.insert(0, rival)
 
     def _decide(self, query: str, candidates: Sequence[Candidate], nearest: float | None) -> Route:
-        threshold = self.classifier.threshold
         best = candidates[0] if candidates else None
-        edit = best.edit if best and best.probability >= threshold else None
-        reason = self._reason(best, nearest, threshold)
-        probability = best.probability if best else 0.0
+        edit = best.edit if best and best.in_scope else None
+        reason = self._reason(best, nearest)
+        probability, threshold = (best.probability, best.threshold) if best else (0.0, self.classifier.threshold)
         return Route(query, edit, probability, threshold, tuple(candidates), reason, math.nan)
 
-    def _reason(self, best: Candidate | None, nearest: float | None, threshold: float) -> str:
+    def _reason(self, best: Candidate | None, nearest: float | None) -> str:
         if nearest is None:
             return "No edit is stored that could apply, so the base model answers."
         if best is None:
@@ -175,8 +178,8 @@ class Router:
                 f"No stored edit is near the query (best similarity {nearest:.2f}, floor "
                 f"{self.floor:.2f}), so the base model answers."
             )
-        verdict = f"with probability {best.probability:.3f} (threshold {threshold:.3f})"
-        if best.probability >= threshold:
+        verdict = f"with probability {best.probability:.3f} (threshold {best.threshold:.3f})"
+        if best.in_scope:
             return f'The query means the edit "{best.wording}" {verdict}.'
         return f'The query means the most probable edit, "{best.wording}", only {verdict}, so the base model answers.'
 
@@ -186,17 +189,17 @@ def _rank(edit: Edit) -> tuple[int, int]:
     return edit.priority, edit.revision
 
 
-def _ranked(hits: Sequence[Hit], probabilities: Sequence[float], threshold: float) -> list[Candidate]:
+def _ranked(hits: Sequence[Hit], verdicts: Sequence[tuple[float, float]]) -> list[Candidate]:
     """Candidates by falling probability; the most similar of those that tie with the first leads."""
     candidates = [
-        Candidate(hit.edit, hit.wording, hit.score, probability)
-        for hit, probability in zip(hits, probabilities, strict=True)
+        Candidate(hit.edit, hit.wording, hit.score, probability, threshold)
+        for hit, (probability, threshold) in zip(hits, verdicts, strict=True)
     ]
-    top = max(probabilities, default=0.0)
+    top = max((candidate.probability for candidate in candidates), default=0.0)
 
     def order(candidate: Candidate) -> tuple[float, float, int, int]:
         # A tie never turns a query that is in scope into one that is not.
-        ties = candidate.probability >= max(top - TIE, threshold)
+        ties = candidate.in_scope and candidate.probability >= top - TIE
         probability = top if ties else candidate.probability
         return -probability, -candidate.similarity, -candidate.edit.priority, -candidate.edit.revision
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,8 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from memedit.errors import CheckpointError
-from memedit.scope.calibration import Calibration, Threshold
+from memedit.scope.calibration import Calibration
 from memedit.scope.network import Adapter
+from memedit.scope.thresholds import Threshold
 
 FORMAT = "memedit-scope-classifier"
 FORMAT_VERSION = 1
@@ -53,7 +54,7 @@ class SavedClassifier:
             "fit": self.fit,
         }
         _write_json(folder / "config.json", config)
-        threshold = asdict(self.threshold) if self.threshold else None
+        threshold = self.threshold.to_json() if self.threshold else None
         _write_json(folder / "calibration.json", {"calibration": self.calibration.to_json(), "threshold": threshold})
 
     @classmethod
@@ -75,7 +76,7 @@ class SavedClassifier:
                 config["encoder"]["weights_sha256"],
                 Adapter(config["lora"]["rank"], config["lora"]["alpha"], lora, head),
                 Calibration.from_json(values["calibration"]),
-                Threshold(**threshold) if threshold else None,
+                Threshold.from_json(threshold) if threshold else None,
                 config["fit"],
             )
         except CheckpointError:

@@ -121,6 +121,10 @@ class WordClassifier:
 
     threshold = 0.5
 
+    def threshold_for(self, wordings: Sequence[str]) -> NDArray[np.float64]:
+        """The same for each wording."""
+        return np.full(len(wordings), self.threshold)
+
     def probability(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """1 or 0 for each (edit wording, query)."""
         said = [query.split() for _, query in pairs]

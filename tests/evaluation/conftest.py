@@ -24,6 +24,10 @@ class Verdicts:
         """Take a table from query to the prompt of the edit it means."""
         self._meant = meant
 
+    def threshold_for(self, wordings: Sequence[str]) -> NDArray[np.float64]:
+        """The same for each wording."""
+        return np.full(len(wordings), self.threshold)
+
     def probability(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """0.95 for pairs that agree with the table or are equal, else 0.05."""
         return np.array([0.95 if self._meant.get(q, q) == wording else 0.05 for wording, q in pairs])

@@ -32,7 +32,7 @@ def asked(
     """A question whose right answer is "New York City", answered."""
     route = None
     if probability is not None:
-        candidate = Candidate(Edit(edit or "other", "p", "t"), "p", 0.9, probability)
+        candidate = Candidate(Edit(edit or "other", "p", "t"), "p", 0.9, probability, 0.5)
         fired = candidate.edit if probability >= 0.5 else None
         route = Route("q", fired, probability, 0.5, (candidate,), "because", 0.0)
     return Question(

@@ -14,7 +14,7 @@ A, B = (Edit(id=name, prompt=name, target="x") for name in "ab")
 def asked(asks: str, best: Edit | None, probability: float, edit: str | None = "a", threshold: float = 0.5) -> Question:
     """A question about an edit, routed with one candidate or none."""
     fired = best if probability >= threshold else None
-    candidates = (Candidate(best, best.prompt, 0.9, probability),) if best else ()
+    candidates = (Candidate(best, best.prompt, 0.9, probability, threshold),) if best else ()
     return Question(
         asks, Probe("q"), True, edit, route=Route("q", fired, probability, threshold, candidates, "because", 0.0)
     )

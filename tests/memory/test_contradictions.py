@@ -236,7 +236,9 @@ def test_the_scope_classifier_can_judge(encoder: SentenceEncoder, classifier: Sc
     """With the shipped classifier as judge, other wordings are contradictions and other facts are not."""
 
     def same_fact(wording: str, others: list[str]) -> list[bool]:
-        return list(classifier.probability([(wording, other) for other in others]) >= classifier.threshold)
+        return list(
+            classifier.probability([(wording, other) for other in others]) >= classifier.threshold_for([wording])
+        )
 
     with EditMemory(None, encoder, same_fact=same_fact) as memory:
         first = memory.add("Who is the mother of Orla Venn?", "Ada Venn")

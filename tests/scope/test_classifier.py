@@ -58,6 +58,35 @@ def test_loading_gives_the_same_verdicts(
     assert loaded.calibration_ == small_classifier.calibration_
 
 
+def test_beside_an_encoder_it_shares_the_weights(saved: Path, encoder: SentenceEncoder) -> None:
+    """Next to a loaded encoder no second copy of its weights is kept, and neither changes what the other says."""
+    pairs = world_pairs()[0][:30]
+    before = encoder.encode([query for _, query in pairs])
+    beside = ScopeClassifier.beside(encoder, saved)
+    assert np.array_equal(beside.probability(pairs), ScopeClassifier.from_pretrained(saved).probability(pairs))
+    assert np.array_equal(encoder.encode([query for _, query in pairs]), before)
+    assert encoder.transformer is not None
+    places = {parameter.data_ptr() for parameter in encoder.transformer.parameters()}
+    assert all(parameter.data_ptr() in places for parameter in beside._network.backbone.parameters())
+
+
+def test_beside_another_encoder_it_brings_its_own(saved: Path, encoder: SentenceEncoder, tmp_path: Path) -> None:
+    """A classifier serves a memory whose vectors are of another encoder than its own."""
+    other = SentenceEncoder.from_pretrained(write_tiny_encoder(tmp_path / "other"))
+    beside = ScopeClassifier.beside(other, saved)
+    pairs = world_pairs()[0][:5]
+    assert beside.encoder.weights_sha256 == encoder.files.weights_sha256
+    assert np.array_equal(beside.probability(pairs), ScopeClassifier.from_pretrained(saved).probability(pairs))
+
+
+def test_going_on_beside_an_encoder_leaves_it_alone(encoder: SentenceEncoder) -> None:
+    """Training a classifier that shares its encoder's weights does not move them."""
+    pairs, labels = world_pairs()
+    before = encoder.encode(["Who is the mother of Orla Venn?"])
+    ScopeClassifier(encoder).fit(pairs[:32], labels[:32], replace(QUICK, epochs=1))
+    assert np.array_equal(encoder.encode(["Who is the mother of Orla Venn?"]), before)
+
+
 def test_the_checkpoint_holds_no_base_weights(saved: Path) -> None:
     """A checkpoint is JSON and a few megabytes of safetensors; no pickle, no encoder."""
     assert {file.suffix for file in saved.iterdir()} == {".json", ".safetensors"}

@@ -73,11 +73,11 @@ def test_what_became_of_each_candidate_is_told(memory: EditMemory) -> None:
     edit = replace(memory.list("default")[0], revision=1)
     newer = replace(edit, revision=2)
     candidates = (
-        Candidate(newer, "winner", 0.8, 0.95),
-        Candidate(edit, "best", 0.9, 0.99),
-        Candidate(edit, "tied", 0.7, 0.9502),
-        Candidate(edit, "weaker", 0.9, 0.9),
-        Candidate(edit, "a\nb " + "long " * 40, 0.9, 0.5),
+        Candidate(newer, "winner", 0.8, 0.95, 0.8),
+        Candidate(edit, "best", 0.9, 0.99, 0.8),
+        Candidate(edit, "tied", 0.7, 0.9502, 0.8),
+        Candidate(edit, "weaker", 0.9, 0.9, 0.8),
+        Candidate(edit, "a\nb " + "long " * 40, 0.9, 0.5, 0.8),
     )
     lines = str(Route("q\nq", newer, 0.95, 0.8, candidates, "Because.", 0.0)).splitlines()
     assert lines[0] == "query      q q"

@@ -22,7 +22,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
 ) -> None:
     """Stopping and starting again gives the weights of a run that was never stopped."""
     monkeypatch.setattr(fitting, "SAVE_EVERY_SECONDS", -1.0)
-    monkeypatch.setattr(fitting, "_bf16_is_faster", lambda *_: False)
+    monkeypatch.setattr(fitting, "bf16_is_faster", lambda *_: False)
     pairs, labels = (values[:96] for values in world_pairs())
     whole = ScopeClassifier(encoder.files).fit(pairs, labels, CONFIG)
     collate, calls = PairTokenizer.collate, 0

@@ -32,6 +32,10 @@ class SharedWords:
         self.threshold = threshold
         self.read: list[tuple[str, str]] = []
 
+    def threshold_for(self, wordings: Sequence[str]) -> NDArray[np.float64]:
+        """The same for each wording."""
+        return np.full(len(wordings), self.threshold)
+
     def probability(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """Common words by all words."""
         self.read.extend(pairs)

@@ -71,7 +71,7 @@ def measure_routing(
     """
     rows: list[dict[str, Any]] = []
     errors: dict[str, list[str]] = defaultdict(list)
-    stated: list[tuple[float, bool]] = []
+    stated: list[tuple[float, bool, bool]] = []
     known = KnownVectors(encoder)
     for setting in tqdm(settings, desc="held-out memories"):
         make = held_out_statements if setting.source == "statements" else held_out_facts
@@ -83,13 +83,14 @@ def measure_routing(
     found = {"routing": rows, "errors": dict(errors)}
     if not stated:
         return found, None
-    probabilities, labels = zip(*stated, strict=True)
-    return found, ScopeReport.measure(np.array(probabilities), labels, classifier.threshold)
+    probabilities, fired, labels = zip(*stated, strict=True)
+    return found, ScopeReport.measure(probabilities, labels, classifier.threshold, fired=fired)
 
 
 def _route_all(
     classifier: ScopeClassifier, encoder: TextEncoder, held_out: HeldOut, errors: dict[str, list[str]]
-) -> tuple[dict[str, Any], list[tuple[float, bool]]]:
+) -> tuple[dict[str, Any], list[tuple[float, bool, bool]]]:
+    """The scores of one memory, and of each decision its probability, whether an edit fired, and whether one should."""
     with EditMemory(None, encoder) as memory:
         memory.add_many(({"prompt": wording, "target": "a new answer"} for wording in held_out.wordings), progress=True)
         router = Router(memory, classifier, cache_size=0)
@@ -113,8 +114,8 @@ def _route_all(
     scores["asked"] = {family: len(v) for family, v in {**inside, **outside}.items()}
     scores["dropped"] = held_out.dropped
     _collect(errors, inside, outside)
-    decisions = [(route.probability, bool(route.candidates) and _best(route) == wording) for route, wording in meant]
-    decisions += [(route.probability, False) for routes in outside.values() for route in routes]
+    decisions = [(route.probability, route.in_scope, _best(route) == wording) for route, wording in meant]
+    decisions += [(route.probability, route.in_scope, False) for routes in outside.values() for route in routes]
     return scores, decisions
 
 

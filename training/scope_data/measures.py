@@ -16,7 +16,7 @@ def measure_pairs(classifier: ScopeClassifier, pairs: Sequence[Pair]) -> dict[st
     """What `ScopeClassifier.evaluate` tells of held-out pairs, and the accuracy on each family."""
     texts = [(pair.wording, pair.query) for pair in pairs]
     report = classifier.evaluate(texts, [pair.in_scope for pair in pairs])
-    fired = classifier.probability(texts) >= classifier.threshold
+    fired = classifier.probability(texts) >= classifier.threshold_for([pair.wording for pair in pairs])
     right: dict[str, list[bool]] = defaultdict(list)
     for pair, fires in zip(pairs, fired, strict=True):
         right[pair.family].append(bool(fires) == pair.in_scope)

@@ -28,6 +28,7 @@ from memedit.editors.counterfactual.batches import (
 )
 from memedit.editors.counterfactual.config import CounterfactualConfig
 from memedit.editors.fingerprint import fingerprint
+from memedit.precision import autocast, bf16_is_faster
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def _train(
     weights = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=training.learning_rate, weight_decay=0.0)
     recent: dict[str, list[float]] = {"read": [], "keep": []}
+    probe = torch.zeros((16, 48), dtype=torch.long, device=device)
+    bf16 = bf16_is_faster(device, lambda: base(input_ids=probe))
     bar = tqdm(range(training.steps), desc="adapter", mininterval=5, disable=not progress)
     for step in bar:
         for group in optimizer.param_groups:
@@ -112,12 +115,12 @@ def _train(
         reading, keeping = draw(step)
         totals = {"read": 0.0, "keep": 0.0}
         for share, batch in example_batches(tokenizer, reading, 0.0, training.longest, parts=2):
-            with torch.autocast(device.type, torch.bfloat16):
+            with autocast(device, bf16=bf16):
                 loss = weighted_loss(base, batch.to(device)) * share
             loss.backward()
             totals["read"] += loss.item()
         if keeping:
-            with torch.autocast(device.type, torch.bfloat16):
+            with autocast(device, bf16=bf16):
                 loss = _divergence(adapted, base, tokenizer, keeping, training.longest, device)
             (loss * training.keep_weight).backward()
             totals["keep"] = loss.item()

@@ -48,7 +48,7 @@ class NearestRouter:
         if hit is None:
             return Route(query, None, 0.0, self.threshold, (), "Nothing matches.", math.nan)
         taken = hit.score >= self.threshold
-        candidate = Candidate(hit.edit, hit.wording, hit.score, hit.score)
+        candidate = Candidate(hit.edit, hit.wording, hit.score, hit.score, self.threshold)
         reason = f'The best match is "{hit.wording}" with a score of {hit.score:.3f}.'
         return Route(query, hit.edit if taken else None, hit.score, self.threshold, (candidate,), reason, math.nan)
 
