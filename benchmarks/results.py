@@ -32,7 +32,7 @@ MOST = {
     "tpatcher": 1_000,
     "tpatcher-published": 100,
     "finetune": 1_000,
-    "lora": 1_000,
+    "lora": 100,
 }
 """The largest memory of the methods that take too long for all sizes."""
 FILES = {

@@ -22,6 +22,7 @@ _SENTENCE_STARTERS = frozenset(_STARTERS.split())
 
 _STOP = re.compile(r"[\n\r\u2028。]|\.")
 _WORD_BEFORE = re.compile(r"[^\W\d_](?:[^\W_]|['\u2019.\-])*$")
+_ORDINAL = re.compile(r"\s*\d{1,2}$")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]$")
 
 
@@ -30,9 +31,10 @@ def cut_answer(text: str) -> str:
 
     A "." ends the sentence unless it stands inside a word or number ("D.C", "3.5",
     "example.com"), or after an initial ("J. R. R. Tolkien"), an abbreviation ("St. Louis",
-    "U.S. Army") or a number word ("No. 5"). After an initial or abbreviation it does end the
-    sentence when the next word is one that begins sentences ("Apple Inc. The company …"). The
-    Chinese and Japanese "。" ends a sentence always.
+    "U.S. Army"), a number word ("No. 5") or an ordinal that the answer begins with
+    ("2. Bundesliga"). After an initial, an abbreviation or an ordinal it does end the sentence
+    when the next word is one that begins sentences ("Apple Inc. The company …"). The Chinese
+    and Japanese "。" ends a sentence always.
 
     Args:
         text: What the model generated after the prompt.
@@ -82,6 +84,8 @@ def _ends_sentence(text: str, dot: int) -> bool:
 
 def _belongs_to_word(text: str, dot: int, rest: str) -> bool:
     """Whether the "." may be a part of the word before it."""
+    if _ORDINAL.match(text[:dot]) and rest.lstrip()[:1].isalpha():
+        return True
     found = _WORD_BEFORE.search(text[:dot])
     if not found:
         return False
