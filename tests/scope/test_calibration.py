@@ -100,10 +100,10 @@ def test_isotonic_calibration_rises_strictly() -> None:
 @pytest.mark.usefixtures("isotonic_only")
 def test_plateaus_that_rounding_keeps_apart_are_one() -> None:
     """Two plateaus whose levels differ in the last bit only do not leave a stretch on which nothing rises."""
-    inside = [-35, -29, -29, -28, -27, -26, -26, -25, -24, -23, -22, -20, -13, -10, -5, 0, 4, 5, 7, 15, 21, 26, 27, 30, 33]
-    inside += [-39, 35, 39]
-    outside = [-38, -35, -33, -30, -29, -28, -27, -25, -16, -15, -12, -10, -10, -9, -3, -3, -1, -1, 7, 12, 15, 19, 24, 27]
-    outside += [28, 29, 32, 33, 37]
+    inside = [-39, -35, -29, -29, -28, -27, -26, -26, -25, -24, -23, -22, -20, -13, -10, -5]
+    inside += [0, 4, 5, 7, 15, 21, 26, 27, 30, 33, 35, 39]
+    outside = [-38, -35, -33, -30, -29, -28, -27, -25, -16, -15, -12, -10, -10, -9, -3, -3]
+    outside += [-1, -1, 7, 12, 15, 19, 24, 27, 28, 29, 32, 33, 37]
     logits = [*inside, *outside]
     calibration = fit_calibration(logits, [1] * len(inside) + [0] * len(outside))
     assert (np.diff(calibration(np.linspace(min(logits), max(logits), 97))) > 0).all()
