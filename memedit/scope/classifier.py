@@ -299,7 +299,7 @@ class ScopeClassifier:
         Args:
             encoder: The memory's encoder.
             folder: As for `from_pretrained`.
-            device: Where the classifier runs; None for the CPU.
+            device: Where the classifier runs; None for where that encoder does, else for the CPU.
 
         Raises:
             CheckpointError: As `from_pretrained` raises it.
@@ -307,7 +307,7 @@ class ScopeClassifier:
         """
         trained_on = SavedClassifier.read(Path(folder) if folder is not None else shipped("scope")).encoder_sha256
         if isinstance(encoder, SentenceEncoder) and encoder.files.weights_sha256 == trained_on:
-            return cls.from_pretrained(folder, encoder, device=device)
+            return cls.from_pretrained(folder, encoder, device=device or encoder.device)
         return cls.from_pretrained(folder, device=device)
 
     def _labelled(

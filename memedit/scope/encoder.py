@@ -85,6 +85,11 @@ class SentenceEncoder:
         return cls(find_encoder(name_or_path), device)
 
     @property
+    def device(self) -> str:
+        """Where it runs, as torch names it."""
+        return str(self._model.device)
+
+    @property
     def transformer(self) -> PreTrainedModel | None:
         """The transformer whose states are pooled into vectors; None for an encoder without one."""
         return getattr(self._model[0], "auto_model", None)
