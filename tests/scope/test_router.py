@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from memedit.memory import EditMemory
 from memedit.scope import Router, ScopeClassifier, SentenceEncoder
+from memedit.scope.thresholds import questions_among
 
 
 @pytest.fixture
@@ -203,6 +204,32 @@ def test_edits_are_considered_at_the_instant_asked_for(memory: EditMemory, encod
         assert router.route([prompt], "later", at)[0].in_scope == fires
     with pytest.raises(ValueError, match="timezone-aware"):
         router.route([prompt], "later", datetime(2030, 1, 1))
+
+
+class ByForm(ByWording):
+    """Has one threshold for questions and a higher one for all other wordings."""
+
+    def threshold_for(self, wordings: Sequence[str]) -> NDArray[np.float64]:
+        """0.6 or 0.8."""
+        return np.where(questions_among(wordings), 0.6, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("question", "cloze", "answers"), [(0.7, 0.5, True), (0.5, 0.7, False), (0.7, 0.75, False), (0.7, 0.9, False)]
+)
+def test_each_form_of_edit_fires_from_its_own_threshold(
+    encoder: SentenceEncoder, question: float, cloze: float, answers: bool
+) -> None:
+    """The most probable edit decides, by the threshold of its own wording."""
+    verdicts = {"Who runs Acme?": question, "The head of Acme is": cloze}
+    with EditMemory(None, encoder) as memory:
+        asked, told = (memory.add(wording, "Dana Reyes") for wording in verdicts)
+        [route] = Router(memory, ByForm(encoder, verdicts, set()), floor=-1.0, margin=None).route(["Acme's boss"])
+    best = asked if question > cloze else told
+    assert route.candidates[0].edit == best
+    assert route.threshold == (0.6 if best is asked else 0.8)
+    assert (route.edit == asked) == answers
+    assert route.in_scope == route.candidates[0].in_scope == (route.probability >= route.threshold)
 
 
 def test_below_the_threshold_the_base_answers(memory: EditMemory, encoder: SentenceEncoder) -> None:
