@@ -40,6 +40,10 @@ _EVERYDAY = {
     "convert {} kilograms to pounds": ("3", "17", "58", "72", "140", "999"),
     "solve x squared plus {} x equals zero for x": ("two", "three", "five", "seven", "nine", "twelve"),
     "recommend a good {} for beginners": ("guitar", "camera", "yoga mat", "novel", "board game", "microscope"),
+    "how do I get a {} stain out of a shirt": ("wine", "coffee", "grass", "ink", "tomato", "blood"),
+    "what should I wear to a {}": ("wedding", "job interview", "funeral", "first date", "gala", "barbecue"),
+    "which {} begins with the letter k": ("fruit", "verb", "colour", "animal", "dance", "spice"),
+    "how many grams are {} of flour": ("two cups", "three spoons", "six ounces", "one pound", "ten pinches", "a pint"),
     "I can't stop thinking about {}": ("my exam", "her", "the accident", "food", "that song", "work"),
 }
 """Templates and what to put in."""
