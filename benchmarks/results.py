@@ -104,7 +104,8 @@ def _not_run(runs: Iterable[Run]) -> str:
     largest: dict[str, int] = {}
     for run in runs:
         largest[run.method] = max(run.edits, largest.get(run.method, 0))
-    told = [f"{name} up to {size:,} edits" for name, size in largest.items() if size < max(STREAM)]
+    most = max(largest.values(), default=0)
+    told = [f"{name} up to {size:,} edits" for name, size in largest.items() if size < most]
     told += [f"{name} not at all" for name in METHODS if name not in largest]
     return f"Not run at every size: {'; '.join(told)}." if told else "Every method was run at every size."
 
