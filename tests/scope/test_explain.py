@@ -31,7 +31,8 @@ def test_a_router_explains_an_edit(memory: EditMemory, classifier: ScopeClassifi
     assert lines[0] == f"query      {QUERY}"
     assert 'means the edit "Who is the mother of Orla Venn?"' in lines[1]
     assert lines[2].startswith("answer     Ada Venn (edit ")
-    assert lines[3] == f"threshold  {classifier.threshold:.3f}"
+    [threshold] = classifier.threshold_for(["Who is the mother of Orla Venn?"])
+    assert lines[3] == f"threshold  {threshold:.3f}"
     head, winner, other = lines[5:]
     assert winner.startswith("Who is the mother of Orla Venn?  Ada Venn")
     assert winner.endswith("in scope, answers")
