@@ -24,7 +24,7 @@ from memedit.scope.hard_negatives import pairs_from_edits
 from memedit.scope.network import Adapter, adapted_network, adapter_of, mean_adapter, trainable_network
 from memedit.scope.pairing import Pair, PairTokenizer, length_batches
 from memedit.scope.report import ScopeReport
-from memedit.scope.saved import SavedClassifier
+from memedit.scope.saved import SavedClassifier, read_config
 from memedit.scope.thresholds import Threshold, choose_by_form
 
 UNTRAINED = (
@@ -305,7 +305,8 @@ class ScopeClassifier:
             CheckpointError: As `from_pretrained` raises it.
             EncoderNotFoundError: The classifier was trained on another encoder, which is not found.
         """
-        trained_on = SavedClassifier.read(Path(folder) if folder is not None else shipped("scope")).encoder_sha256
+        config = read_config(Path(folder) if folder is not None else shipped("scope"))
+        trained_on = config.get("encoder", {}).get("weights_sha256")
         if isinstance(encoder, SentenceEncoder) and encoder.files.weights_sha256 == trained_on:
             return cls.from_pretrained(folder, encoder, device=device or encoder.device)
         return cls.from_pretrained(folder, device=device)
