@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,23 +64,48 @@ PLOTTED = ("add_p50_ms", "add_p99_ms", "search_p50_ms", "search_p99_ms", "remove
 Floats = NDArray[np.float32]
 
 
-class GivenVectors:
-    """Stands in for an encoder: the next random unit vectors, whatever the texts are.
+@dataclass(frozen=True)
+class Shape:
+    """How vectors lie.
 
-    Args:
-        groups: Around how many directions the vectors lie; 0 for vectors without any order.
+    Attributes:
+        name: Tells memories filled with such vectors apart.
+        groups: Around how many directions they lie; 0 for no groups.
+        mean: Their mean, float32 array (1, dimension); None for vectors without any order.
+        factor: Standard normal rows times this have their covariance, float32 array (dimension, dimension).
     """
+
+    name: str
+    groups: int = 0
+    mean: Floats | None = None
+    factor: Floats | None = None
+
+    @classmethod
+    def of_texts(cls, path: Path) -> Shape:
+        """That of the vectors that MiniLM gives the lines of a file, as far as mean and covariance tell."""
+        texts = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        vectors = SentenceEncoder.from_pretrained().encode(texts)
+        variances, axes = np.linalg.eigh(np.cov(vectors.T))
+        factor = (axes * np.sqrt(np.maximum(variances, 0))).T
+        return cls(path.stem, 0, vectors.mean(axis=0, keepdims=True), factor.astype(np.float32))
+
+
+class GivenVectors:
+    """Stands in for an encoder: the next random unit vectors of a shape, whatever the texts are."""
 
     dimension = 384
 
-    def __init__(self, groups: int = 0) -> None:
-        self.id = f"random-{groups}"
+    def __init__(self, shape: Shape) -> None:
+        self.id = f"random-{shape.name}"
+        self._shape = shape
         self._generator = np.random.default_rng(1)
-        self._centres = np.random.default_rng(0).standard_normal((groups, self.dimension), dtype=np.float32)
+        self._centres = np.random.default_rng(0).standard_normal((shape.groups, self.dimension), dtype=np.float32)
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Unit vectors, float32 array (len(texts), dimension)."""
         vectors = self._generator.standard_normal((len(texts), self.dimension), dtype=np.float32)
+        if self._shape.mean is not None and self._shape.factor is not None:
+            vectors = vectors @ self._shape.factor + self._shape.mean
         if len(self._centres):
             vectors += 1.25 * self._centres[self._generator.integers(len(self._centres), size=len(texts))]
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -92,28 +118,30 @@ def main() -> None:
     parser.add_argument("--edits", type=int, nargs="+", default=[1_000, 10_000], help="sizes to measure at")
     parser.add_argument("--repeat", type=int, default=200, help="timed operations of each kind")
     parser.add_argument("--groups", type=int, default=0, help="directions that the vectors lie around; 0: no order")
+    parser.add_argument("--texts", type=Path, help="text file: vectors of the mean and covariance that its lines have")
     parser.add_argument("--keep", type=Path, help="folder that keeps the filled memories for the next run")
     parser.add_argument("--plot", type=Path, help="PNG file to draw the times in")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
+    shape = Shape.of_texts(options.texts) if options.texts else Shape(str(options.groups), options.groups)
     found: dict[int, dict[str, float]] = {}
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.keep)))
         folder = options.keep or scratch
         with_encoder = _with_encoder(scratch / "encoder.db", options.repeat)
         for size in sorted(options.edits):
-            filled = folder / f"{size}-{options.groups}.db"
-            _fill(filled, size, options.groups)
-            found[size] = with_encoder | _measured(filled, scratch / "edits.db", options.groups, size, options.repeat)
+            filled = folder / f"{size}-{shape.name}.db"
+            _fill(filled, size, shape)
+            found[size] = with_encoder | _measured(filled, scratch / "edits.db", shape, size, options.repeat)
     if options.plot:
         _draw(found, options.plot)
     print(json.dumps(found) if options.json else _table(found))
 
 
-def _fill(path: Path, size: int, groups: int) -> None:
-    with EditMemory(path, GivenVectors(groups)) as memory:
+def _fill(path: Path, size: int, shape: Shape) -> None:
+    with EditMemory(path, GivenVectors(shape)) as memory:
         missing = size - len(memory)
         items = _items("town")
         for _ in tqdm(range(0, missing, FILL), desc=f"fill {size:,}", disable=missing <= FILL):
@@ -125,17 +153,17 @@ def _items(kind: str) -> Iterator[dict[str, Any]]:
         yield {"prompt": f"Who is the mayor of {kind} {number}?", "target": f"Mayor {number}"}
 
 
-def _measured(filled: Path, path: Path, groups: int, size: int, repeat: int) -> dict[str, float]:
+def _measured(filled: Path, path: Path, shape: Shape, size: int, repeat: int) -> dict[str, float]:
     """All figures that need no encoder, of a copy of a filled memory."""
     for part in path.parent.glob(f"{path.name}*"):
         part.unlink()
     shutil.copyfile(filled, path)
     # In a process of its own, whose memory nothing else has filled.
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        seconds, processor_seconds, kilobytes = pool.apply(_opened, (path, groups))
+        seconds, processor_seconds, kilobytes = pool.apply(_opened, (path, shape))
     figures = {"open_s": seconds, "open_cpu_s": processor_seconds, "ram_kb_per_edit": kilobytes / size}
     figures["file_kb_per_edit"] = path.stat().st_size / 1024 / size
-    encoder = GivenVectors(groups)
+    encoder = GivenVectors(shape)
     with EditMemory(path, encoder) as memory:
         queries = encoder.encode([""] * (repeat + WARM_UP))
         stored = _vectors_of(memory)
@@ -169,12 +197,12 @@ def _with_encoder(path: Path, repeat: int) -> dict[str, float]:
     return figures
 
 
-def _opened(path: Path, groups: int) -> tuple[float, float, float]:
+def _opened(path: Path, shape: Shape) -> tuple[float, float, float]:
     """Seconds to open a memory, those of the processor, and the KB of RAM that it then takes."""
     faiss.omp_set_num_threads(1)
     before = _resident_kb()
     started, used = time.perf_counter(), time.process_time()
-    with EditMemory(path, GivenVectors(groups)):
+    with EditMemory(path, GivenVectors(shape)):
         return time.perf_counter() - started, time.process_time() - used, _resident_kb() - before
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from memedit.errors import MemoryFileError
 from memedit.memory.encoding import Vectors
-from memedit.memory.ivf import FETCH, InvertedLists, build
+from memedit.memory.ivf import InvertedLists, build
 from memedit.memory.store import IndexEntry
 from memedit.memory.table import Rows, VectorTable
 
@@ -32,6 +32,8 @@ _UNLISTED = 1024
 _WASTE = 1.5
 """Rows, removed ones included, for each that is in use, when a namespace's index is made anew."""
 _BATCH_EDITS = 8192
+_SCORED_AGAIN = 8
+"""For each edit that is wanted, how many rows are scored in double precision, if they turn out to be enough."""
 _ROUNDING = 1e-5
 """More than FAISS's scores of one pair differ between its single-query and its batch kernels."""
 
@@ -221,7 +223,7 @@ class _Shard:
         total = len(self._table)
         found: dict[int, list[Match]] = {}
         pending = list(range(len(vectors)))
-        fetch = min(total, 2 * k if self._lists is None else max(FETCH, 64 * k))
+        fetch = min(total, 2 * k if self._lists is None else self._lists.fetch_for(k))
         while pending:
             rows = self._nearest(vectors[pending], fetch)
             for place, query in enumerate(pending):
@@ -262,6 +264,18 @@ class _Shard:
         """
         looked_up = len(rows)
         rows = np.concatenate((rows, self._unlisted()))
+        rough = self._table.scores(rows, query)
+        unseen = float(rough[:looked_up].min(initial=1.0))
+        count = _SCORED_AGAIN * k
+        while True:
+            lowest = np.partition(rough, -count)[-count] if count < len(rows) else -np.inf
+            ranked = self._best(query, rows[rough >= lowest], k, at, without)
+            if count >= len(rows) or (len(ranked) >= k and ranked[-1].score > lowest + _ROUNDING):
+                return ranked, unseen
+            count *= _SCORED_AGAIN
+
+    def _best(self, query: Vectors, rows: Rows, k: int, at: datetime, without: Set[str]) -> list[Match]:
+        """The best k valid edits among `rows` and those that tie with the last."""
         # Scored again in double precision, because FAISS rounds a pair differently in another
         # batch or at another place: a result must not depend on what else is stored or asked.
         scores = (self._table.take(rows).astype(np.float64) @ query.astype(np.float64)).astype(np.float32)
@@ -277,8 +291,7 @@ class _Shard:
             if edit_id and edit_id not in best and edit_id not in without and self._is_valid(edit_id, at):
                 best[edit_id] = Match(edit_id, row - self._rows[edit_id].start, score)
                 worst = score
-        ranked = sorted(best.values(), key=lambda match: (-match.score, match.edit_id))
-        return ranked, float(scores[:looked_up].min(initial=1.0))
+        return sorted(best.values(), key=lambda match: (-match.score, match.edit_id))
 
     def _entries(self) -> Iterator[IndexEntry]:
         for edit_id, rows in self._rows.items():

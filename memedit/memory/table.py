@@ -49,11 +49,27 @@ class VectorTable:
         if len(self._blocks) == 1:
             return self._blocks[0][rows]
         found = np.empty((len(rows), self._dimension), dtype=np.float32)
-        order = np.argsort(rows)
-        bounds = np.searchsorted(rows[order], np.arange(len(self._blocks) + 1) * _BLOCK_ROWS)
-        for number in np.flatnonzero(np.diff(bounds)).tolist():
-            own = order[bounds[number] : bounds[number + 1]]
-            found[own] = self._blocks[number][rows[own] - number * _BLOCK_ROWS]
+        for places, block, own in self._by_block(rows):
+            found[places] = block[own]
+        return found
+
+    def scores(self, rows: Rows, query: Vectors) -> Vectors:
+        """Inner products of some rows with a query, in single precision and without copying the rows.
+
+        Args:
+            rows: int64 array (n,) of numbers of rows.
+            query: float32 array (dimension,).
+
+        Returns:
+            float32 array (n,).
+        """
+        found = np.empty(len(rows), dtype=np.float32)
+        query = np.ascontiguousarray(query)
+        for places, block, own in self._by_block(rows):
+            part = np.empty(len(own), dtype=np.float32)
+            arrays = (faiss.swig_ptr(array) for array in (part, query, block, own))
+            faiss.fvec_inner_products_by_idx(*arrays, self._dimension, 1, len(own))  # type: ignore[attr-defined]
+            found[places] = part
         return found
 
     def blocks(self) -> Iterator[tuple[int, Vectors]]:
@@ -80,6 +96,14 @@ class VectorTable:
             best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
             scores, rows = np.take_along_axis(scores, best, axis=1), np.take_along_axis(rows, best, axis=1)
         return rows
+
+    def _by_block(self, rows: Rows) -> Iterator[tuple[Rows, Vectors, Rows]]:
+        """For each block that holds any of `rows`: their places in `rows`, the block, and their numbers in it."""
+        order = np.argsort(rows)
+        bounds = np.searchsorted(rows[order], np.arange(len(self._blocks) + 1) * _BLOCK_ROWS)
+        for number in np.flatnonzero(np.diff(bounds)).tolist():
+            places = order[bounds[number] : bounds[number + 1]]
+            yield places, self._blocks[number], rows[places] - number * _BLOCK_ROWS
 
     def _block_with_room(self) -> tuple[Vectors, int]:
         """The last block, and how many of its rows are used."""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import faiss
@@ -34,7 +34,14 @@ def grouped_units(count: int, dimension: int, seed: int = 0) -> Floats:
     """Vectors around two hundred directions, as texts about two hundred subjects would lie."""
     centres = random_units(200, dimension, seed=99)
     chosen = np.random.default_rng(seed).integers(len(centres), size=count)
-    return units(centres[chosen] + 0.8 * random_units(count, dimension, seed))
+    return units(centres[chosen] + 0.5 * random_units(count, dimension, seed))
+
+
+def flat_units(count: int, dimension: int, seed: int = 0) -> Floats:
+    """Vectors most of which lies in a third of all directions, as that of sentences does."""
+    weights = np.where(np.arange(dimension) < dimension / 3, 1.0, 0.25)
+    axes = np.linalg.qr(np.random.default_rng(99).standard_normal((dimension, dimension)))[0]
+    return units((random_units(count, dimension, seed) * weights) @ axes)
 
 
 def entries(vectors: Floats, namespace: str = "n") -> Iterator[IndexEntry]:
@@ -63,13 +70,18 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_module, "EXACT_UP_TO", 1000)
 
 
-@pytest.mark.parametrize("make", [random_units, grouped_units])
-def test_a_large_namespace_is_searched_with_high_recall(make: object, caplog: pytest.LogCaptureFixture) -> None:
-    """Beyond the exact size at least 99 of 100 nearest edits are found, in vectors with and without order."""
+@pytest.mark.parametrize(
+    ("make", "read"),
+    [(random_units, "1 lists of 48"), (flat_units, "1 lists of 24"), (grouped_units, "64 lists of 48")],
+)
+def test_a_large_namespace_is_searched_with_high_recall(
+    make: Callable[..., Floats], read: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Beyond the exact size at least 99 of 100 nearest edits are found, and no more is read than the vectors need."""
     caplog.set_level(logging.DEBUG, "memedit.memory.ivf")
     vectors = make(EXACT_UP_TO + 5_000, 48)
     index = filled(vectors)
-    assert "lists" in caplog.text
+    assert read in caplog.text
     queries = np.concatenate([make(100, 48, seed=1), units(vectors[::600] + 0.7 * random_units(92, 48, seed=2))])
     assert recall(index, vectors, queries) >= 0.99
 
@@ -124,7 +136,7 @@ def test_lists_keep_the_contract_of_the_exact_search(pair: tuple[VectorIndex, Ve
 @pytest.mark.usefixtures("small")
 def test_new_wordings_are_found_before_and_after_they_go_into_the_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many were added since the lists were made, each is found, and the lists are not laid out for each."""
-    monkeypatch.setattr(index_module, "FETCH", 64)  # a small part of all, or else all would be compared
+    monkeypatch.setattr(ivf, "FETCH", 64)  # a small part of all, or else all would be compared
     vectors = grouped_units(4_000, 32)
     index = filled(vectors[:1_500])
     shard, listed = index._shards["n"], set()
@@ -166,6 +178,23 @@ def test_a_few_valid_edits_among_many_expired_are_found() -> None:
     past = NOW - timedelta(days=1)
     index.put(entry._replace(valid_until=past if int(entry.edit_id) >= 3 else None) for entry in entries(vectors))
     assert sorted(match.edit_id for match in index.search("n", vectors[-1:], 8, NOW)[0]) == ["0", "1", "2"]
+
+
+@pytest.mark.usefixtures("small")
+def test_codes_that_tell_little_have_more_rows_looked_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where few candidates would miss too many of the nearest, more are looked up, for more edits still more."""
+    caplog.set_level(logging.DEBUG, "memedit.memory.ivf")
+    monkeypatch.setattr(ivf, "FETCH", 16)
+    vectors = flat_units(20_000, 48)
+    index = filled(vectors)
+    assert recall(index, vectors, units(vectors[::200] + 0.7 * random_units(100, 48, seed=2))) >= 0.99
+    lists = index._shards["n"]._lists
+    assert lists is not None
+    assert 16 < lists.fetch_for(8) <= 20_000 / 16
+    assert lists.fetch_for(80) == 10 * lists.fetch_for(8)
+    assert f"{lists.fetch_for(1)} rows looked up" in caplog.text
 
 
 @pytest.mark.usefixtures("small")
@@ -229,6 +258,7 @@ def test_a_table_gives_back_its_rows(parts: list[int]) -> None:
     assert np.array_equal(np.concatenate([block for _, block in table.blocks()]), vectors)
     rows = np.random.default_rng(0).integers(len(vectors), size=50)
     assert np.array_equal(table.take(rows), vectors[rows])
+    assert table.scores(rows, vectors[-1]) == pytest.approx(vectors[rows] @ vectors[-1], abs=1e-6)
     k = min(5, len(vectors))
     exact, _ = faiss.knn(vectors[:1], vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
     [found] = table.nearest(vectors[:1], 5)
