@@ -32,7 +32,7 @@ _UNLISTED = 1024
 _WASTE = 1.5
 """Rows, removed ones included, for each that is in use, when a namespace's index is made anew."""
 _BATCH_EDITS = 8192
-_SCORED_AGAIN = 8
+_SCORED_AGAIN = 4
 """For each edit that is wanted, how many rows are scored in double precision, if they turn out to be enough."""
 _ROUNDING = 1e-5
 """More than FAISS's scores of one pair differ between its single-query and its batch kernels."""

@@ -32,7 +32,7 @@ _HALF_TELLS = 0.8
 """Share of the variance that half of the principal components must hold to be worth trying alone: those of MiniLM's
 sentence vectors hold 0.93, of vectors without any order 0.5."""
 _K = 8
-_TRIAL_QUERIES = 96
+_TRIAL_QUERIES = 64
 _SAMPLE = 20_000
 _ITERATIONS = 6
 _CODED_ROWS = 4096
@@ -48,11 +48,11 @@ class InvertedLists:
     """Codes of the rows of a table; made by `build`.
 
     Args:
-        index: Trained, with an index of codes or of whole vectors.
+        index: The index of the codes, trained.
         axes: What the vectors are projected on first, orthonormal rows, float32 array (axes, dimension); None for none.
     """
 
-    def __init__(self, index: faiss.IndexIVF, axes: Vectors | None = None) -> None:
+    def __init__(self, index: faiss.IndexIVFPQFastScan, axes: Vectors | None = None) -> None:
         """Read as little as can be."""
         self._index, self._axes = index, axes
         self._fetch = FETCH
@@ -87,11 +87,11 @@ class InvertedLists:
         rows: Rows = self._index.search(projected(queries, self._axes), fetch)[1]
         return rows
 
-    def widened(self, table: VectorTable, trial: _Trial, most_lists: int) -> bool:
-        """Read more, but of at most `most_lists` lists, until the trial is passed; whether it is."""
+    def widened(self, table: VectorTable, trial: _Trial) -> bool:
+        """Read more until the trial is passed; whether it is."""
         while not trial.passed(table, self.nearest(trial.queries, self._fetch)):
-            if self._index.nprobe < most_lists:
-                self._index.nprobe = min(most_lists, 2 * self._index.nprobe)
+            if self._index.nprobe < self._index.nlist:
+                self._index.nprobe = min(self._index.nlist, 2 * self._index.nprobe)
             elif 2 * self._fetch <= _MOST_FETCHED * len(table):
                 self._fetch *= 2
             else:
@@ -116,7 +116,7 @@ def build(table: VectorTable) -> InvertedLists | None:
     number = 2 ** round(np.log2(len(table)) / 2 - 2)
     for centres, axes in _candidates(sample, queries, number, generator):
         lists = InvertedLists(_Coder(projected(sample, axes)).coded(table, centres, axes), axes)
-        if lists.widened(table, trial, centres.ntotal):
+        if lists.widened(table, trial):
             logger.debug("%d vectors in %s", len(table), lists)
             return lists
     logger.debug("%d vectors cannot be told apart by codes: all are compared", len(table))
@@ -200,7 +200,8 @@ def _candidates(
     grouped.add(sample)
     tried = VectorTable(dimension)
     tried.append(sample)
-    if InvertedLists(grouped).widened(tried, _Trial(queries, tried), max(1, lists // 8)):
+    grouped.nprobe = max(1, lists // 8)
+    if _Trial(queries, tried).passed(tried, grouped.search(queries, FETCH)[1]):
         yield centres, None
     mean = sample.mean(axis=0, keepdims=True)
     if (axes := _half_of_the_axes(sample - mean, generator)) is not None:

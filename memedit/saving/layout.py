@@ -17,6 +17,7 @@ from memedit.memory import EditMemory
 from memedit.saving.base_model import BaseRecord
 from memedit.scope.router import Router
 from memedit.scope.saved import SavedClassifier
+from memedit.scope.thresholds import FORMS
 
 FORMAT = "memedit-edited-model"
 FORMAT_VERSION = 1
@@ -114,8 +115,8 @@ def scope_hash(folder: Path) -> str:
     digest = hashlib.sha256((folder / "adapter.safetensors").read_bytes())
     chosen = saved.threshold
     thresholds: list[float | None] = [chosen.value if chosen else None]
-    if chosen and chosen.questions:
-        thresholds.append(chosen.questions.value)
+    if chosen:
+        thresholds += [chosen.by_form[form].value if form in chosen.by_form else None for form in FORMS]
     # Not the files themselves: they also hold evidence and cards, in a form that may change.
     digest.update(json.dumps([saved.calibration.to_json(), *thresholds], sort_keys=True).encode())
     return digest.hexdigest()

@@ -37,6 +37,8 @@ class Calibration:
             network ranks stay ranked. (Files of early versions hold plateaus, and are read.)
         log_loss: Cross-validated log loss of each method on the calibration pairs.
         pairs: How many pairs it was learned from.
+        prior: Share of pairs in scope that the probabilities are true of; None for that among those it was learned
+            from.
     """
 
     method: str
@@ -44,6 +46,7 @@ class Calibration:
     knots: tuple[tuple[float, float], ...] = ()
     log_loss: Mapping[str, float] = field(default_factory=dict)
     pairs: int = 0
+    prior: float | None = None
 
     def __call__(self, logits: ArrayLike) -> Floats:
         """Probabilities, float64 of the shape of `logits`."""
@@ -72,6 +75,7 @@ class Calibration:
                 tuple((float(x), float(y)) for x, y in values["knots"]),
                 {str(name): float(loss) for name, loss in values["log_loss"].items()},
                 int(values["pairs"]),
+                None if values.get("prior") is None else float(values["prior"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"expected a calibration, got {values!r}: {error!r}") from error
@@ -86,17 +90,26 @@ IDENTITY = Calibration("platt", coefficients=(1.0, 0.0))
 """The uncalibrated sigmoid."""
 
 
-def fit_calibration(logits: ArrayLike, labels: Sequence[int] | Sequence[bool]) -> Calibration:
+def fit_calibration(
+    logits: ArrayLike, labels: Sequence[int] | Sequence[bool], *, prior: float | None = None
+) -> Calibration:
     """Learn the calibration by the method whose log loss on held-out folds is lower.
+
+    Pairs are collected with more of them in scope than queries of real use are. Probabilities learned from such a
+    mixture are too high everywhere else; weights on the pairs put that right (Elkan 2001, The Foundations of
+    Cost-Sensitive Learning, section 2, on base rates).
 
     Args:
         logits: One for each pair.
         labels: 1 where the pair is in scope, else 0; both must occur at least five times.
+        prior: Share of pairs in scope that the probabilities are to be true of; None for that of these pairs.
 
     Raises:
-        ValueError: Lengths differ, a logit is not finite, all are equal, or a class is (nearly)
-            missing.
+        ValueError: Lengths differ, a logit is not finite, all are equal, a class is (nearly)
+            missing, or the prior is no share between 0 and 1.
     """
+    if prior is not None and not 0 < prior < 1:
+        raise ValueError(f"expected a prior between 0 and 1, got {prior}")
     xs = np.asarray(logits, dtype=np.float64)
     ys = np.asarray(labels, dtype=np.int64)
     if xs.shape != ys.shape or xs.ndim != 1:
@@ -110,26 +123,28 @@ def fit_calibration(logits: ArrayLike, labels: Sequence[int] | Sequence[bool]) -
         )
     if np.ptp(xs) == 0:
         raise ValueError(f"expected logits that differ, got {len(xs)} times {xs[0]}")
+    share = ys.mean()
+    weights = np.ones(len(ys)) if prior is None else np.where(ys == 1, prior / share, (1 - prior) / (1 - share))
     folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(xs, ys))
     losses = {}
     for method in METHODS:
         held_out = np.empty_like(xs)
         for seen, unseen in folds:
-            held_out[unseen] = _fit(method, xs[seen], ys[seen])(xs[unseen])
-        losses[method] = float(log_loss(ys, held_out, labels=[0, 1]))
+            held_out[unseen] = _fit(method, xs[seen], ys[seen], weights[seen])(xs[unseen])
+        losses[method] = float(log_loss(ys, held_out, labels=[0, 1], sample_weight=weights))
     best = min(METHODS, key=losses.__getitem__)
-    fitted = _fit(best, xs, ys)
-    return Calibration(best, fitted.coefficients, fitted.knots, losses, len(xs))
+    fitted = _fit(best, xs, ys, weights)
+    return Calibration(best, fitted.coefficients, fitted.knots, losses, len(xs), prior)
 
 
-def _fit(method: str, xs: Floats, ys: NDArray[np.int64]) -> Calibration:
+def _fit(method: str, xs: Floats, ys: NDArray[np.int64], weights: Floats) -> Calibration:
     if method == "platt":
-        model = LogisticRegression(C=1e6).fit(xs[:, None], ys)
+        model = LogisticRegression(C=1e6).fit(xs[:, None], ys, sample_weight=weights)
         return Calibration(method, coefficients=(float(model.coef_[0, 0]), float(model.intercept_[0])))
-    return Calibration(method, knots=_centred_knots(xs, ys))
+    return Calibration(method, knots=_centred_knots(xs, ys, weights))
 
 
-def _centred_knots(xs: Floats, ys: NDArray[np.int64]) -> tuple[tuple[float, float], ...]:
+def _centred_knots(xs: Floats, ys: NDArray[np.int64], weights: Floats) -> tuple[tuple[float, float], ...]:
     """Isotonic regression with each plateau drawn together at its centre, so that it rises strictly.
 
     On a plateau pairs that the network ranks would tie. The line through the plateaus' centres
@@ -138,13 +153,16 @@ def _centred_knots(xs: Floats, ys: NDArray[np.int64]) -> tuple[tuple[float, floa
     what is the least and the most that anybody knows, at the last logit seen.
     """
     order = np.argsort(xs, kind="stable")
-    xs = xs[order]
+    xs, weights = xs[order], weights[order]
     # Twice the margin leaves room for the two ends.
     # Rounded, as two plateaus may differ by an error of rounding only.
-    fitted = IsotonicRegression(y_min=2 * CLIP, y_max=1 - 2 * CLIP).fit_transform(xs, ys[order]).round(12)
+    model = IsotonicRegression(y_min=2 * CLIP, y_max=1 - 2 * CLIP).fit(xs, ys[order], weights)
+    fitted = model.predict(xs).round(12)
     levels, first, size = np.unique(fitted, return_index=True, return_counts=True)
     # Clipped, as the rounded mean of equal numbers may be another number.
-    centres = (np.add.reduceat(xs, first) / size).clip(xs[first], xs[first + size - 1])
+    centres = (np.add.reduceat(xs * weights, first) / np.add.reduceat(weights, first)).clip(
+        xs[first], xs[first + size - 1]
+    )
     knots = list(zip(centres.tolist(), levels.tolist(), strict=True))
     if xs[0] < centres[0]:
         knots.insert(0, (float(xs[0]), float(CLIP + levels[0]) / 2))

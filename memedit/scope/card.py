@@ -48,9 +48,9 @@ def write_card(folder: Path, classifier: ScopeClassifier, report: ScopeReport, m
 
 def threshold_sentences(threshold: Threshold) -> str:
     """What the threshold was chosen for and on, and how much that can show."""
-    if threshold.questions is not None:
-        others = threshold_sentences(replace(threshold, questions=None))
-        return f"Of edits worded as questions: {threshold_sentences(threshold.questions)}\nOf all others: {others}"
+    if threshold.by_form:
+        parts = [f"Of edits worded as {form}s: {threshold_sentences(own)}" for form, own in threshold.by_form.items()]
+        return "\n".join([*parts, f"Of all others: {threshold_sentences(replace(threshold, by_form={}))}"])
     return (
         f"Threshold {threshold.value:.4f}, chosen to keep out {threshold.stated_locality:.2%} of near-misses. "
         f"It keeps out {threshold.measured_locality:.2%} of the {threshold.near_misses:,} it was chosen on "

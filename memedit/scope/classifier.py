@@ -84,7 +84,7 @@ class ScopeClassifier:
     def threshold(self) -> float:
         """Probability from which a query is in scope; one half before `calibrate`.
 
-        Edits worded as questions may have one of their own (`threshold_for`).
+        Edits worded as questions or as statements may have one of their own (`threshold_for`).
         """
         return self.threshold_.value if self.threshold_ else 0.5
 
@@ -145,7 +145,9 @@ class ScopeClassifier:
         labels: Sequence[int] | Sequence[bool],
         *,
         locality: float = 0.99,
+        statement_locality: float | None = None,
         near_misses: Sequence[bool] | None = None,
+        prior: float | None = None,
         keep_probabilities: bool = False,
     ) -> ScopeClassifier:
         """Learn probabilities and threshold from pairs that `fit` did not see.
@@ -157,9 +159,11 @@ class ScopeClassifier:
         Args:
             pairs: (edit wording, query).
             labels: 1 where the query is in scope of the edit, else 0.
-            locality: Share of the near-misses that the threshold must keep out: of those of edits worded as
-                questions and of those of all others, where there are enough of both (`choose_by_form`).
+            locality: Share of the near-misses that the threshold must keep out, of those of each form of edit of
+                which there are enough (`choose_by_form`).
+            statement_locality: The same for edits worded as statements; None for `locality`.
             near_misses: Which of the pairs labelled 0 look like the edit; None for all of them.
+            prior: Share of queries in scope that the probabilities are to be true of; None for that of the pairs.
             keep_probabilities: Whether to choose the threshold only; one pair of each class
                 is enough then, but see `Threshold.locality_low` for what so few can show.
 
@@ -176,11 +180,12 @@ class ScopeClassifier:
         if len(chosen) != len(pairs):
             raise ValueError(f"expected {len(pairs)} near_misses, got {len(chosen)}")
         logits = self.logits(pairs)
-        calibration = self.calibration_ if keep_probabilities else fit_calibration(logits, labels)
+        calibration = self.calibration_ if keep_probabilities else fit_calibration(logits, labels, prior=prior)
         probability = calibration(logits)
         positive = np.asarray(labels, dtype=bool)
         misses = ~positive & np.asarray(chosen, dtype=bool)
-        threshold = choose_by_form([wording for wording, _ in pairs], probability, positive, misses, locality)
+        wordings = [wording for wording, _ in pairs]
+        threshold = choose_by_form(wordings, probability, positive, misses, locality, statement_locality)
         self.calibration_, self.threshold_ = calibration, threshold
         return self
 

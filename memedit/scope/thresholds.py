@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.bool_]
 
 LOWEST_THRESHOLD = 0.5
 """An edit held less likely than not never fires, however rarely near-misses are mistaken."""
 NEAR_MISSES_OF_A_FORM = 300
 """With fewer a form of edit has no threshold of its own: 297 of 300 kept out may be 0.971 in truth (95 %)."""
-QUESTION_MARKS = ("?", "？", "؟")
+
+Form = Literal["question", "statement"]
+"""How an edit is worded: as a question or as whole sentences, if not as the beginning of one that the target ends."""
+FORMS: tuple[Form, ...] = ("question", "statement")
+_QUESTION_MARKS = ("?", "？", "؟")
+_SENTENCE_MARKS = (".", "!", "。", "！", "।", "۔")
+_CLOSING = "\"'”’»)] "
+"""What may stand behind a sentence's last mark."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +41,7 @@ class Threshold:
         locality_low: Lower end of the 95 % interval of the locality (Wilson), as far as
             `near_misses` independent near-misses can tell; 0 in files of early versions.
         locality_high: Its upper end; 1 in files of early versions.
-        questions: The threshold of edits worded as questions, where it was chosen apart; None where this one is theirs
-            too.
+        by_form: The thresholds of those forms of edit for which one was chosen apart.
     """
 
     value: float
@@ -45,12 +52,12 @@ class Threshold:
     positives: int
     locality_low: float = 0.0
     locality_high: float = 1.0
-    questions: Threshold | None = None
+    by_form: Mapping[Form, Threshold] = field(default_factory=dict)
 
     def of(self, wordings: Sequence[str]) -> Floats:
         """The threshold of each edit wording, float64 array (n,)."""
-        asked = self.value if self.questions is None else self.questions.value
-        return np.where(questions_among(wordings), asked, self.value)
+        values: dict[Form | None, float] = {form: own.value for form, own in self.by_form.items()}
+        return np.array([values.get(form_of(wording), self.value) for wording in wordings], dtype=np.float64)
 
     def to_json(self) -> dict[str, Any]:
         """The threshold as JSON-compatible values."""
@@ -62,24 +69,35 @@ class Threshold:
 
         Raises:
             TypeError: The values do not describe a threshold.
+            ValueError: They name an unknown form.
         """
-        questions = values.get("questions")
-        return cls(**{**values, "questions": None if questions is None else cls.from_json(questions)})
+        by_form = dict(values.get("by_form", {}))
+        if unknown := by_form.keys() - set(FORMS):
+            raise ValueError(f"expected thresholds of the forms {FORMS}, got {sorted(unknown)}")
+        return cls(**{**values, "by_form": {form: cls.from_json(own) for form, own in by_form.items()}})
 
 
-def questions_among(wordings: Sequence[str]) -> NDArray[np.bool_]:
-    """Which edit wordings are questions, bool array (n,): those that end with a question mark, of any script."""
-    return np.array([wording.rstrip().endswith(QUESTION_MARKS) for wording in wordings], dtype=bool)
+def form_of(wording: str) -> Form | None:
+    """How an edit is worded, by the mark that it ends with, in any script; None where there is none."""
+    end = wording.rstrip(_CLOSING)
+    if end.endswith(_QUESTION_MARKS):
+        return "question"
+    return "statement" if end.endswith(_SENTENCE_MARKS) else None
 
 
 def choose_by_form(
-    wordings: Sequence[str], probabilities: ArrayLike, labels: ArrayLike, near_misses: ArrayLike, locality: float
+    wordings: Sequence[str],
+    probabilities: ArrayLike,
+    labels: ArrayLike,
+    near_misses: ArrayLike,
+    locality: float,
+    statement_locality: float | None = None,
 ) -> Threshold:
-    """A threshold for edits worded as questions and one for all others, or one for all where few pairs are there.
+    """A threshold for each form of edit of which there are enough pairs, and one for all other edits.
 
     How near a miss can look differs: two questions say apart what is asked for, the beginnings of two sentences may be
-    one word apart. With one threshold for both the stated locality would hold for their mixture only, and edits
-    worded as questions would be held back by near-misses that are not theirs.
+    one word apart, and a passage may only just leave a question open. With one threshold for all the stated locality
+    would hold for their mixture only, and each form would be held back by near-misses that are not its own.
 
     Args:
         wordings: The edit wording of each pair.
@@ -87,19 +105,30 @@ def choose_by_form(
         labels: True where the pair is in scope, bool array (n,).
         near_misses: True where it is none but looks like one, bool array (n,).
         locality: As for `choose_threshold`.
+        statement_locality: That of edits worded as statements, if they have a threshold of their own; None for the
+            same.
 
     Raises:
-        ValueError: `locality` is out of range, or there are no near-misses or no pairs in scope.
+        ValueError: A locality is out of range, or there are no near-misses or no pairs in scope.
     """
     stated = np.asarray(probabilities, dtype=np.float64)
     inside, near = np.asarray(labels, dtype=bool), np.asarray(near_misses, dtype=bool)
-    asked = questions_among(wordings)
-    counted = [int((near & rows).sum()) for rows in (asked, ~asked)]
-    if min(counted) < NEAR_MISSES_OF_A_FORM or not (inside & asked).any() or not (inside & ~asked).any():
-        return choose_threshold(stated[near], stated[inside], locality)
-    questions = choose_threshold(stated[near & asked], stated[inside & asked], locality)
-    others = choose_threshold(stated[near & ~asked], stated[inside & ~asked], locality)
-    return replace(others, questions=questions)
+    forms = [form_of(wording) for wording in wordings]
+    rows_of: dict[Form | None, Rows] = {form: np.array([own == form for own in forms]) for form in (*FORMS, None)}
+
+    def is_enough(rows: Rows) -> bool:
+        return bool((near & rows).sum() >= NEAR_MISSES_OF_A_FORM and (inside & rows).any())
+
+    def chosen(rows: Rows, locality: float) -> Threshold:
+        return choose_threshold(stated[near & rows], stated[inside & rows], locality)
+
+    by_form = {
+        form: chosen(rows_of[form], statement_locality if form == "statement" and statement_locality else locality)
+        for form in FORMS
+        if is_enough(rows_of[form])
+    }
+    others = rows_of[None] if is_enough(rows_of[None]) else np.ones(len(forms), dtype=bool)
+    return replace(chosen(others, locality), by_form=by_form)
 
 
 def choose_threshold(near_misses: ArrayLike, positives: ArrayLike, locality: float) -> Threshold:

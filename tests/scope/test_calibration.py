@@ -31,6 +31,28 @@ def test_overconfident_logits_become_honest() -> None:
             assert abs(probability[chosen].mean() - labels[chosen].mean()) < 0.06
 
 
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_probabilities_are_true_of_the_prior(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Learned from pairs half of which are in scope, they hold among pairs a tenth of which are."""
+    monkeypatch.setattr(module, "METHODS", (method,))
+    logits, labels = _sample(1.0)
+    calibration = fit_calibration(logits, labels, prior=0.1)
+    assert calibration.prior == 0.1
+    rare = np.concatenate([np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)[: (labels == 0).sum() // 9]])
+    stated, true = calibration(logits[rare]), labels[rare]
+    assert stated.mean() == pytest.approx(0.1, abs=0.01)
+    for low, high in ((0.0, 0.1), (0.1, 0.4), (0.4, 1.0)):
+        chosen = (stated >= low) & (stated < high)
+        assert stated[chosen].mean() == pytest.approx(true[chosen].mean(), abs=0.05)
+
+
+@pytest.mark.parametrize("prior", [0.0, 1.0, -0.1, float("nan")])
+def test_an_impossible_prior_is_refused(prior: float) -> None:
+    """The prior is a share of pairs, neither none of them nor all."""
+    with pytest.raises(ValueError, match="prior"):
+        fit_calibration(*_sample(1.0), prior=prior)
+
+
 def test_the_method_with_the_lower_held_out_loss_is_kept() -> None:
     """Both methods are tried and the losses that decided are recorded."""
     calibration = fit_calibration(*_sample(2.0))
@@ -42,13 +64,14 @@ def test_the_method_with_the_lower_held_out_loss_is_kept() -> None:
     "calibration",
     [
         Calibration("platt", coefficients=(0.5, -1.0)),
-        Calibration("isotonic", knots=((-2.0, 0.1), (0.0, 0.4), (3.0, 0.9))),
+        Calibration("isotonic", knots=((-2.0, 0.1), (0.0, 0.4), (3.0, 0.9)), prior=0.25),
     ],
 )
 def test_json_gives_the_same_calibration_back(calibration: Calibration) -> None:
     """A calibration survives JSON to the last bit."""
     again = Calibration.from_json(json.loads(json.dumps(calibration.to_json())))
     logits = np.linspace(-9, 9, 50)
+    assert again == calibration
     assert np.array_equal(again(logits), calibration(logits))
 
 

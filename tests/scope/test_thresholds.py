@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from memedit.scope.thresholds import (
     Threshold,
     choose_by_form,
     choose_threshold,
-    questions_among,
+    form_of,
     wilson_interval,
 )
 
@@ -58,10 +59,17 @@ def test_an_impossible_share_is_refused(successes: int, trials: int) -> None:
 def test_evidence_of_early_versions_is_read() -> None:
     """A threshold that was saved without interval claims none, and is that of all edits."""
     early = choose_threshold([0.1], [0.9], 0.9).to_json()
-    del early["locality_low"], early["locality_high"], early["questions"]
+    del early["locality_low"], early["locality_high"], early["by_form"]
     threshold = Threshold.from_json(early)
     assert (threshold.locality_low, threshold.locality_high) == (0.0, 1.0)
-    assert threshold.questions is None
+    assert threshold.by_form == {}
+
+
+def test_a_threshold_of_an_unknown_form_is_refused() -> None:
+    """A file that names a form that is not known is not read as if it said nothing of it."""
+    values = choose_threshold([0.1], [0.9], 0.9).to_json()
+    with pytest.raises(ValueError, match=r"got \['riddle'\]"):
+        Threshold.from_json({**values, "by_form": {"riddle": values}})
 
 
 def test_an_easy_task_does_not_lower_the_threshold() -> None:
@@ -76,57 +84,86 @@ def test_an_impossible_locality_is_refused(locality: float) -> None:
         choose_threshold([0.1], [0.9], locality)
 
 
-def _sample(questions: int, others: int) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Wordings, probabilities and labels: near-misses of questions are easier to tell than those of others."""
+WORDINGS = {"question": "Who runs Acme?", "statement": "Dana Reyes runs Acme.", None: "The head of Acme is"}
+Sample = tuple[list[str], np.ndarray, np.ndarray]
+
+
+def _sample(questions: int, statements: int, others: int) -> Sample:
+    """Wordings, probabilities and labels; of each form as many near-misses as pairs in scope.
+
+    The near-misses of questions are easier to tell than those of others, those of statements harder.
+    """
     rng = np.random.default_rng(0)
-    wordings = ["Who runs Acme?"] * 2 * questions + ["The head of Acme is"] * 2 * others
-    misses = [rng.uniform(0.0, 0.7, questions), rng.uniform(0.2, 0.9, others)]
-    hits = [rng.uniform(0.6, 1.0, questions), rng.uniform(0.6, 1.0, others)]
-    probabilities = np.concatenate([misses[0], hits[0], misses[1], hits[1]])
-    labels = np.repeat([False, True, False, True], [questions, questions, others, others])
+    sizes = dict(zip(WORDINGS.values(), (questions, statements, others), strict=True))
+    highest = dict(zip(WORDINGS.values(), (0.7, 0.98, 0.9), strict=True))
+    wordings = [wording for wording, size in sizes.items() for _ in range(2 * size)]
+    parts = [(rng.uniform(0.2, highest[w], size), rng.uniform(0.6, 1.0, size)) for w, size in sizes.items()]
+    probabilities = np.concatenate([part for both in parts for part in both])
+    labels = np.concatenate([np.repeat([False, True], size) for size in sizes.values()])
     return wordings, probabilities, labels
 
 
-def test_questions_have_a_threshold_of_their_own() -> None:
+def test_each_form_has_a_threshold_of_its_own() -> None:
     """The stated locality is kept in each form of edit, and the easier form is let in more freely."""
-    wordings, probabilities, labels = _sample(NEAR_MISSES_OF_A_FORM, 2 * NEAR_MISSES_OF_A_FORM)
+    wordings, probabilities, labels = _sample(*[NEAR_MISSES_OF_A_FORM] * 3)
     threshold = choose_by_form(wordings, probabilities, labels, ~labels, 0.95)
-    assert threshold.questions is not None
-    assert threshold.questions.value < 0.7 < threshold.value
-    assert threshold.questions.near_misses + threshold.near_misses == (~labels).sum()
+    assert set(threshold.by_form) == {"question", "statement"}
+    assert threshold.by_form["question"].value < 0.7 < threshold.value < threshold.by_form["statement"].value
     fires = probabilities >= threshold.of(wordings)
-    for form in (questions_among(wordings), ~questions_among(wordings)):
-        assert np.isclose((~fires)[form & ~labels].mean(), 0.95, atol=0.005)
+    for form in WORDINGS:
+        rows = np.array([form_of(wording) == form for wording in wordings])
+        assert np.isclose((~fires)[rows & ~labels].mean(), 0.95, atol=0.005)
 
 
-@pytest.mark.parametrize("sizes", [(NEAR_MISSES_OF_A_FORM - 1, 900), (900, NEAR_MISSES_OF_A_FORM - 1)])
-def test_few_near_misses_of_a_form_share_one_threshold(sizes: tuple[int, int]) -> None:
-    """A form with too few near-misses is decided by the threshold of all."""
+def test_statements_may_have_a_locality_of_their_own() -> None:
+    """Where it is stated apart, statements are let in more freely and nothing else changes."""
+    wordings, probabilities, labels = _sample(*[NEAR_MISSES_OF_A_FORM] * 3)
+    same = choose_by_form(wordings, probabilities, labels, ~labels, 0.95)
+    apart = choose_by_form(wordings, probabilities, labels, ~labels, 0.95, 0.8)
+    assert apart.by_form["statement"].value < same.by_form["statement"].value
+    assert apart.by_form["statement"].stated_locality == 0.8
+    assert apart.by_form["question"] == same.by_form["question"]
+    assert apart.value == same.value
+
+
+FEW, MANY = NEAR_MISSES_OF_A_FORM - 1, 3 * NEAR_MISSES_OF_A_FORM
+
+
+@pytest.mark.parametrize(
+    ("sizes", "own"), [((FEW, 0, MANY), set()), ((MANY, 0, FEW), {"question"}), ((FEW, MANY, 0), {"statement"})]
+)
+def test_few_near_misses_of_a_form_are_decided_by_all(sizes: tuple[int, int, int], own: set[str]) -> None:
+    """A form with too few near-misses has the threshold that is chosen on all, or on all of no form."""
     wordings, probabilities, labels = _sample(*sizes)
     threshold = choose_by_form(wordings, probabilities, labels, ~labels, 0.95)
-    assert threshold == choose_threshold(probabilities[~labels], probabilities[labels], 0.95)
-    assert set(threshold.of(wordings)) == {threshold.value}
+    assert set(threshold.by_form) == own
+    rows = np.array([form_of(wording) is None for wording in wordings]) | (sizes[2] != MANY)
+    expected = choose_threshold(probabilities[rows & ~labels], probabilities[rows & labels], 0.95)
+    assert replace(threshold, by_form={}) == expected
 
 
-def test_json_gives_both_thresholds_back() -> None:
-    """Threshold and evidence of either form survive JSON."""
-    wordings, probabilities, labels = _sample(NEAR_MISSES_OF_A_FORM, NEAR_MISSES_OF_A_FORM)
+def test_json_gives_all_thresholds_back() -> None:
+    """Threshold and evidence of each form survive JSON."""
+    wordings, probabilities, labels = _sample(*[NEAR_MISSES_OF_A_FORM] * 3)
     threshold = choose_by_form(wordings, probabilities, labels, ~labels, 0.9)
     assert Threshold.from_json(json.loads(json.dumps(threshold.to_json()))) == threshold
 
 
 @pytest.mark.parametrize(
-    ("wording", "is_question"),
+    ("wording", "form"),
     [
-        ("Who runs Acme?", True),
-        ("Who runs Acme? ", True),
-        ("谁经营极致公司？", True),
-        ("The head of Acme is", False),
-        ("Acme is run by Dana Reyes.", False),
-        ("who runs Acme", False),
-        ("", False),
+        ("Who runs Acme?", "question"),
+        ("Who runs Acme? ", "question"),
+        ("谁经营极致公司？", "question"),
+        ("Acme is run by Dana Reyes.", "statement"),
+        ("Correction: Acme is run by Dana Reyes (not by her brother.)", "statement"),
+        ('The board said: "Dana Reyes runs Acme!"', "statement"),
+        ("极致公司由雷耶斯经营。", "statement"),
+        ("The head of Acme is", None),
+        ("who runs Acme", None),
+        ("", None),
     ],
 )
-def test_a_question_ends_with_its_mark(wording: str, is_question: bool) -> None:
-    """Only what is marked as a question counts as one, so that the more careful threshold holds in doubt."""
-    assert questions_among([wording]).tolist() == [is_question]
+def test_a_form_shows_in_the_last_mark(wording: str, form: str | None) -> None:
+    """Only what is marked as a question or a sentence counts as one, whatever quotes stand behind the mark."""
+    assert form_of(wording) == form

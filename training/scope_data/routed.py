@@ -21,10 +21,10 @@ QUERIES = 6_000
 """Calibration queries that are routed at most."""
 EDITS = 10_000
 """Edits in the memory that they are routed over: the more are stored, the more often one looks meant."""
+PRIOR = 0.25
+"""Share of queries in scope that probabilities are true of; of the pairs made for training more than half are."""
 _OF_STATEMENTS = ("statement", "statement_miss", "statement_other")
-_NEAR_MISSES = frozenset(NEAR_MISSES) - frozenset(_OF_STATEMENTS)
-"""What the threshold is chosen on. Whether a passage leaves a question open is far harder to tell than whether one
-fact is another, so that its near-misses, few as they are, would set the threshold of all edits by themselves."""
+_NEAR_MISSES = frozenset(NEAR_MISSES)
 
 
 def calibrate_by_routing(
@@ -34,6 +34,7 @@ def calibrate_by_routing(
     *,
     distractors: Sequence[Fact],
     locality: float,
+    statement_locality: float,
     seed: int,
 ) -> None:
     """Fit the probability map and choose the threshold on routed queries.
@@ -47,6 +48,8 @@ def calibrate_by_routing(
         split: The calibration split.
         distractors: Facts that fill the memory up to `EDITS`; they are searched, not asked.
         locality: Share of the near-misses to keep out.
+        statement_locality: The same for free statements, of which it is far harder to tell whether they leave a
+            question open than whether one fact is another.
         seed: Chooses the queries.
     """
     stored = {fact.wordings[0]: fact.subject for fact in one_per_subject(split.facts)}
@@ -68,6 +71,8 @@ def calibrate_by_routing(
         [(wording, route.query) for wording, (_, route) in zip(best, found, strict=True)],
         [pair.in_scope and wording == pair.wording for wording, (pair, _) in zip(best, found, strict=True)],
         locality=locality,
+        statement_locality=statement_locality,
+        prior=PRIOR,
         near_misses=[pair.family in _NEAR_MISSES for pair, _ in found],
     )
 
