@@ -178,7 +178,9 @@ def _left_out(runs: Mapping[str, Mapping[str, Any]]) -> str:
     return f"""## A kind of data never seen
 
 What to expect on a new domain: the recipe with {count:,} training pairs, once with all sources and then each time
-without the source that is asked about (`python -m training.scope_left_out`).
+without the source that is asked about (`python -m training.scope_left_out`). Thresholds, too, are those that calibration
+on the remaining sources chose; where the right edit is missed although AUROC is high, pairs of the new domain for
+`memedit calibrate` are what is lacking.
 
 | {" | ".join(names)} |
 |{"---|" * len(names)}
