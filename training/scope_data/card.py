@@ -169,6 +169,8 @@ def _left_out(runs: Mapping[str, Mapping[str, Any]]) -> str:
     if not runs:
         return ""
     count = runs["nothing"]["pairs"]
+    lacking = [row["memory"] for row in runs["nothing"]["routing"] if row["memory"] not in runs]
+    unknown = f" Not run: without {', without '.join(lacking)}." if lacking else ""
     names = ["left out", *_COLUMNS.values()]
     rows = "\n".join(
         f"| {name} | " + " | ".join(_shown(row.get(column)) for column in _COLUMNS) + " |"
@@ -180,7 +182,8 @@ def _left_out(runs: Mapping[str, Mapping[str, Any]]) -> str:
 What to expect on a new domain: the recipe with {count:,} training pairs, once with all sources and then each time
 without the source that is asked about (`python -m training.scope_left_out`). Thresholds, too, are those that calibration
 on the remaining sources chose; where the right edit is missed although AUROC is high, pairs of the new domain for
-`memedit calibrate` are what is lacking.
+`memedit calibrate` are what is lacking. Runs as short as these are worth far less than this checkpoint, also with all
+sources (the rows "nothing").{unknown}
 
 | {" | ".join(names)} |
 |{"---|" * len(names)}
