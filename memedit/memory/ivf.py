@@ -68,7 +68,7 @@ class InvertedLists:
     def add(self, first_row: int, vectors: Vectors) -> None:
         """Add rows of the table, numbered from `first_row`."""
         rows = np.arange(first_row, first_row + len(vectors), dtype=np.int64)
-        self._index.add_with_ids(projected(vectors, self._axes), rows)
+        self._index.add_with_ids(_projected(vectors, self._axes), rows)
 
     def fetch_for(self, k: int) -> int:
         """How many rows have to be looked up to have the nearest `k` among them."""
@@ -84,7 +84,7 @@ class InvertedLists:
         Returns:
             Array (n, fetch), in no order to rely on; -1 where the lists have no more rows.
         """
-        rows: Rows = self._index.search(projected(queries, self._axes), fetch)[1]
+        rows: Rows = self._index.search(_projected(queries, self._axes), fetch)[1]
         return rows
 
     def widened(self, table: VectorTable, trial: _Trial) -> bool:
@@ -115,7 +115,7 @@ def build(table: VectorTable) -> InvertedLists | None:
     # Fewer than usual, since finding the centre of each row is what takes longest.
     number = 2 ** round(np.log2(len(table)) / 2 - 2)
     for centres, axes in _candidates(sample, queries, number, generator):
-        lists = InvertedLists(_Coder(projected(sample, axes)).coded(table, centres, axes), axes)
+        lists = InvertedLists(_Coder(sample, axes).coded(table, centres), axes)
         if lists.widened(table, trial):
             logger.debug("%d vectors in %s", len(table), lists)
             return lists
@@ -123,7 +123,7 @@ def build(table: VectorTable) -> InvertedLists | None:
     return None
 
 
-def projected(vectors: Vectors, axes: Vectors | None) -> Vectors:
+def _projected(vectors: Vectors, axes: Vectors | None) -> Vectors:
     """`vectors`, float32 array (n, dimension), on `axes` (m, dimension): float32 array (n, m); as they are for None."""
     return vectors if axes is None else vectors @ axes.T
 
@@ -136,17 +136,20 @@ class _Coder:
 
     Args:
         sample: Vectors like those that are to be coded.
+        axes: What they are projected on first, as for `InvertedLists`.
     """
 
-    def __init__(self, sample: Vectors) -> None:
+    def __init__(self, sample: Vectors, axes: Vectors | None) -> None:
+        self._axes = axes
+        sample = _projected(sample, axes)
         self._mean, deviation = sample.mean(axis=0), sample.std(axis=0)
         self._border = _BORDER * deviation
         self._values = self._mean[:, None] + deviation[:, None] * _LEVELS
         # FAISS knows codes of four bits: for two components, or for one where they are not in pairs.
         self._together = 2 if sample.shape[1] % 2 == 0 else 1
 
-    def coded(self, table: VectorTable, centres: faiss.IndexFlatIP, axes: Vectors | None) -> faiss.IndexIVFPQFastScan:
-        """An index of all rows of a table, projected on axes, in lists around centres."""
+    def coded(self, table: VectorTable, centres: faiss.IndexFlatIP) -> faiss.IndexIVFPQFastScan:
+        """An index of all rows of a table, in lists around centres."""
         dimension = len(self._mean)
         plain = faiss.IndexIVFPQ(
             centres, dimension, centres.ntotal, dimension // self._together, _BITS, faiss.METRIC_INNER_PRODUCT
@@ -156,7 +159,7 @@ class _Coder:
         faiss.copy_array_to_vector(self._centroids().ravel(), plain.pq.centroids)
         for first, block in table.blocks():
             for start in range(0, len(block), _CODED_ROWS):
-                self._add(plain, first + start, projected(block[start : start + _CODED_ROWS], axes))
+                self._add(plain, first + start, block[start : start + _CODED_ROWS])
         return faiss.IndexIVFPQFastScan(plain)
 
     def _centroids(self) -> Vectors:
@@ -167,6 +170,7 @@ class _Coder:
         return np.stack([values[:, place, digit] for place, digit in enumerate(digits)], axis=-1).astype(np.float32)
 
     def _add(self, index: faiss.IndexIVFPQ, first_row: int, vectors: Vectors) -> None:
+        vectors = _projected(vectors, self._axes)
         centred = vectors - self._mean
         steps = [(centred > border).view(np.uint8) for border in (-self._border, 0, self._border)]
         digits = steps[0] + steps[1] + steps[2]
@@ -205,7 +209,7 @@ def _candidates(
         yield centres, None
     mean = sample.mean(axis=0, keepdims=True)
     if (axes := _half_of_the_axes(sample - mean, generator)) is not None:
-        yield _only(projected(mean, axes)), axes
+        yield _only(_projected(mean, axes)), axes
     yield _only(mean), None
 
 

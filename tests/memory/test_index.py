@@ -70,32 +70,37 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_module, "EXACT_UP_TO", 1000)
 
 
+@pytest.fixture
+def choices(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What is logged of how vectors are read."""
+    caplog.set_level(logging.DEBUG, "memedit.memory.ivf")
+    return caplog
+
+
 @pytest.mark.parametrize(
     ("make", "read"),
     [(random_units, "1 lists of 48"), (flat_units, "1 lists of 24"), (grouped_units, "64 lists of 48")],
 )
 def test_a_large_namespace_is_searched_with_high_recall(
-    make: Callable[..., Floats], read: str, caplog: pytest.LogCaptureFixture
+    make: Callable[..., Floats], read: str, choices: pytest.LogCaptureFixture
 ) -> None:
     """Beyond the exact size at least 99 of 100 nearest edits are found, and no more is read than the vectors need."""
-    caplog.set_level(logging.DEBUG, "memedit.memory.ivf")
     vectors = make(EXACT_UP_TO + 5_000, 48)
     index = filled(vectors)
-    assert read in caplog.text
+    assert read in choices.text
     queries = np.concatenate([make(100, 48, seed=1), units(vectors[::600] + 0.7 * random_units(92, 48, seed=2))])
     assert recall(index, vectors, queries) >= 0.99
 
 
 @pytest.mark.usefixtures("small")
 def test_where_lists_would_miss_too_much_all_vectors_are_compared(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    choices: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If no lists find what they should, the search stays exact."""
-    caplog.set_level(logging.DEBUG, "memedit.memory.ivf")
     monkeypatch.setattr(ivf, "WANTED_RECALL", 1.1)
     vectors = random_units(5_000, 32)
     index = filled(vectors)
-    assert "all are compared" in caplog.text
+    assert "all are compared" in choices.text
     assert recall(index, vectors, random_units(50, 32, seed=1)) == 1
 
 
@@ -151,14 +156,13 @@ def test_new_wordings_are_found_before_and_after_they_go_into_the_lists(monkeypa
 
 @pytest.mark.parametrize("dimension", [7, 10, 12])
 @pytest.mark.usefixtures("small")
-def test_vectors_of_any_dimension_have_codes(dimension: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_vectors_of_any_dimension_have_codes(dimension: int, choices: pytest.LogCaptureFixture) -> None:
     """Components in pairs or not, and one that is always the same, are coded so that the nearest are found."""
-    caplog.set_level(logging.DEBUG, "memedit.memory.ivf")
     vectors = random_units(5_000, dimension)
     vectors[:, 0] = 0.5
     vectors = units(vectors)
     index = filled(vectors)
-    assert "are read" in caplog.text
+    assert "are read" in choices.text
     assert recall(index, vectors, vectors[::50]) >= 0.99
 
 
@@ -182,10 +186,9 @@ def test_a_few_valid_edits_among_many_expired_are_found() -> None:
 
 @pytest.mark.usefixtures("small")
 def test_codes_that_tell_little_have_more_rows_looked_up(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, choices: pytest.LogCaptureFixture
 ) -> None:
     """Where few candidates would miss too many of the nearest, more are looked up, for more edits still more."""
-    caplog.set_level(logging.DEBUG, "memedit.memory.ivf")
     monkeypatch.setattr(ivf, "FETCH", 16)
     vectors = flat_units(20_000, 48)
     index = filled(vectors)
@@ -194,7 +197,7 @@ def test_codes_that_tell_little_have_more_rows_looked_up(
     assert lists is not None
     assert 16 < lists.fetch_for(8) <= 20_000 / 16
     assert lists.fetch_for(80) == 10 * lists.fetch_for(8)
-    assert f"{lists.fetch_for(1)} rows looked up" in caplog.text
+    assert f"{lists.fetch_for(1)} rows looked up" in choices.text
 
 
 @pytest.mark.usefixtures("small")
