@@ -173,9 +173,11 @@ class ScopeClassifier:
         Raises:
             CheckpointError: The classifier was not trained.
             ValueError: Fewer than five pairs of a class (one, if probabilities are kept), no
-                near-misses, or lengths differ.
+                near-misses, or lengths differ, or a prior is stated for probabilities that are kept.
         """
         _check_pairs(pairs, labels)
+        if keep_probabilities and prior is not None:
+            raise ValueError(f"expected no prior, since the probabilities are to be kept, got {prior}")
         chosen = near_misses if near_misses is not None else [True] * len(pairs)
         if len(chosen) != len(pairs):
             raise ValueError(f"expected {len(pairs)} near_misses, got {len(chosen)}")

@@ -122,11 +122,11 @@ def choose_by_form(
     def chosen(rows: Rows, locality: float) -> Threshold:
         return choose_threshold(stated[near & rows], stated[inside & rows], locality)
 
-    by_form = {
-        form: chosen(rows_of[form], statement_locality if form == "statement" and statement_locality else locality)
-        for form in FORMS
-        if is_enough(rows_of[form])
+    localities: dict[Form, float] = {
+        "question": locality,
+        "statement": locality if statement_locality is None else statement_locality,
     }
+    by_form = {form: chosen(rows_of[form], localities[form]) for form in FORMS if is_enough(rows_of[form])}
     others = rows_of[None] if is_enough(rows_of[None]) else np.ones(len(forms), dtype=bool)
     return replace(chosen(others, locality), by_form=by_form)
 

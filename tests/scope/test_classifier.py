@@ -172,6 +172,15 @@ def test_the_threshold_moves_alone(saved: Path, encoder: SentenceEncoder) -> Non
     assert 0 < classifier.threshold_.locality_low < 1.0
 
 
+def test_kept_probabilities_have_the_prior_they_had(saved: Path, encoder: SentenceEncoder) -> None:
+    """A prior cannot be stated for probabilities that are to be kept."""
+    classifier = ScopeClassifier.from_pretrained(saved, encoder.files)
+    before = classifier.calibration_, classifier.threshold_
+    with pytest.raises(ValueError, match=r"expected no prior, .* got 0\.3"):
+        classifier.calibrate(*world_pairs(), prior=0.3, keep_probabilities=True)
+    assert (classifier.calibration_, classifier.threshold_) == before
+
+
 def test_a_calibration_that_fails_changes_nothing(saved: Path, encoder: SentenceEncoder) -> None:
     """Without near-misses neither probabilities nor threshold are touched."""
     classifier = ScopeClassifier.from_pretrained(saved, encoder.files)
