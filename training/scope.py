@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         classifier.save_pretrained(options.output)
     calibrate_by_routing(
         classifier, encoder, splits["calibration"], distractors=splits["train"].facts, locality=options.locality,
-        statement_locality=options.statement_locality, seed=options.seed,
+        seed=options.seed,
     )  # fmt: skip
     classifier.save_pretrained(options.output)
     metrics: dict[str, Any] = {"pairs": measure_pairs(classifier, splits["test"].pairs)}
@@ -75,7 +75,6 @@ def _command(options: argparse.Namespace) -> str:
     return (
         f"python -m training.scope --data DIR --output {options.output} --count {options.count} "
         f"--epochs {options.epochs} --batch-size {options.batch_size} --locality {options.locality} "
-        f"--statement-locality {options.statement_locality} "
         f"--learning-rate {options.learning_rate} --seed {options.seed}{going_on}"
     )
 
@@ -97,7 +96,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=64, help="pairs per step")
     parser.add_argument("--learning-rate", type=float, default=FitConfig.learning_rate)
     parser.add_argument("--locality", type=float, default=0.99, help="share of near-misses to keep out")
-    parser.add_argument("--statement-locality", type=float, default=0.95, help="the same for free statements")
     parser.add_argument("--left-out", type=Path, help="output of training.scope_left_out, to be told in the card")
     parser.add_argument(
         "--measure", action="store_true", help="calibrate and measure the checkpoint at --output, train nothing"

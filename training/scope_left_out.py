@@ -56,7 +56,7 @@ def _run(
     classifier = _trained(options, options.work / f"without-{left_out or 'nothing'}", splits["train"].pairs)
     calibrate_by_routing(
         classifier, encoder, splits["calibration"], distractors=splits["train"].facts, locality=options.locality,
-        statement_locality=options.statement_locality, seed=options.seed,
+        seed=options.seed,
     )  # fmt: skip
     settings = [Setting(source, EDITS, ASKED) for source in sources]
     found, _ = measure_routing(classifier, encoder, options.data, settings, seed=options.seed)
@@ -87,7 +87,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--encoder", help="folder or hub id of the sentence encoder")
     parser.add_argument("--count", type=int, default=20_000, help="training pairs of each run")
     parser.add_argument("--locality", type=float, default=0.99, help="share of near-misses to keep out")
-    parser.add_argument("--statement-locality", type=float, default=0.95, help="the same for free statements")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     return parser.parse_args(argv)

@@ -167,9 +167,8 @@ def test_calibration_is_on_routed_queries(encoder: SentenceEncoder, small_classi
     classifier = ScopeClassifier(encoder.files)
     classifier._use(small_classifier._adapter)
     calibrate_by_routing(
-        classifier, encoder, Split(facts, pairs, UNRELATED), distractors=facts[:3], locality=0.9,
-        statement_locality=0.8, seed=0,
-    )  # fmt: skip
+        classifier, encoder, Split(facts, pairs, UNRELATED), distractors=facts[:3], locality=0.9, seed=0
+    )
     assert classifier.threshold_ is not None
     assert classifier.threshold_.stated_locality == 0.9
     assert classifier.calibration_.prior == 0.25

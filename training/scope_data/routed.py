@@ -23,8 +23,10 @@ EDITS = 10_000
 """Edits in the memory that they are routed over: the more are stored, the more often one looks meant."""
 PRIOR = 0.25
 """Share of queries in scope that probabilities are true of; of the pairs made for training more than half are."""
+STATEMENT_LOCALITY = 0.95
+"""Share of the near-misses of free statements to keep out: whether a passage leaves a question open is far harder to
+tell than whether one fact is another."""
 _OF_STATEMENTS = ("statement", "statement_miss", "statement_other")
-_NEAR_MISSES = frozenset(NEAR_MISSES)
 
 
 def calibrate_by_routing(
@@ -34,7 +36,6 @@ def calibrate_by_routing(
     *,
     distractors: Sequence[Fact],
     locality: float,
-    statement_locality: float,
     seed: int,
 ) -> None:
     """Fit the probability map and choose the threshold on routed queries.
@@ -47,9 +48,7 @@ def calibrate_by_routing(
         encoder: The encoder of the memory.
         split: The calibration split.
         distractors: Facts that fill the memory up to `EDITS`; they are searched, not asked.
-        locality: Share of the near-misses to keep out.
-        statement_locality: The same for free statements, of which it is far harder to tell whether they leave a
-            question open than whether one fact is another.
+        locality: Share of the near-misses to keep out, but for those of free statements.
         seed: Chooses the queries.
     """
     stored = {fact.wordings[0]: fact.subject for fact in one_per_subject(split.facts)}
@@ -71,9 +70,9 @@ def calibrate_by_routing(
         [(wording, route.query) for wording, (_, route) in zip(best, found, strict=True)],
         [pair.in_scope and wording == pair.wording for wording, (pair, _) in zip(best, found, strict=True)],
         locality=locality,
-        statement_locality=statement_locality,
+        statement_locality=STATEMENT_LOCALITY,
         prior=PRIOR,
-        near_misses=[pair.family in _NEAR_MISSES for pair, _ in found],
+        near_misses=[pair.family in NEAR_MISSES for pair, _ in found],
     )
 
 
