@@ -134,7 +134,7 @@ class Edit:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON values, instants in ISO 8601; `from_dict` gives back an equal edit."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values = {name: getattr(self, name) for name in _FIELDS}
         values["kind"] = self.kind.value
         values["aliases"], values["tags"] = list(self.aliases), list(self.tags)
         values["metadata"] = _json_copy("metadata", self.metadata)
@@ -152,12 +152,13 @@ class Edit:
         Raises:
             InvalidEditError: A field is missing, unknown or invalid.
         """
-        names = {item.name for item in fields(cls)}
-        if unknown := sorted(set(values) - names):
+        names = set(values)
+        if unknown := sorted(names.difference(_FIELDS)):
             raise InvalidEditError(f"an edit has no field {_shown(unknown[0])}")
-        if missing := sorted({"id", "prompt", "target"} - set(values)):
+        if missing := sorted({"id", "prompt", "target"} - names):
             raise InvalidEditError(f"an edit needs the field {missing[0]!r}")
-        read = dict(values)
+        # By names of our own, which Python finds among the parameters faster than others that are equal.
+        read = {name: values[name] for name in _FIELDS if name in names}
         for name in _INSTANTS:
             if read.get(name) is not None:
                 read[name] = _read_instant(name, read[name])
@@ -168,6 +169,9 @@ class Edit:
         if self.valid_from is not None and instant < self.valid_from:
             return False
         return self.valid_until is None or instant < self.valid_until
+
+
+_FIELDS = tuple(item.name for item in fields(Edit))
 
 
 def _shown(value: object) -> str:

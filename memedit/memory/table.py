@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import faiss
 import numpy as np
@@ -15,7 +16,8 @@ Rows = NDArray[np.int64]
 _FIRST_ROWS = 16
 _GROWTH = 8
 _BLOCK_ROWS = 65_536
-"""A table grows by blocks of this size: growing never copies more than one of them."""
+"""Rows of the first block. Each further one has as many as all before it: growing copies the first alone, and what is
+looked up lies in few."""
 
 
 class VectorTable:
@@ -29,6 +31,7 @@ class VectorTable:
         """Make an empty table."""
         self._dimension = dimension
         self._blocks: list[Vectors] = []
+        self._starts: list[int] = []
         self._rows = 0
 
     def __len__(self) -> int:
@@ -73,10 +76,10 @@ class VectorTable:
         return found
 
     def blocks(self) -> Iterator[tuple[int, Vectors]]:
-        """All rows in order, in parts: the number of a part's first row, and its vectors."""
-        for number, block in enumerate(self._blocks):
-            first = number * _BLOCK_ROWS
-            yield first, block[: self._rows - first]
+        """All rows in order, a block or a part of it at a time: the number of the first row, and the vectors."""
+        for start, block in zip(self._starts, self._blocks, strict=True):
+            for first in range(start, min(start + len(block), self._rows), _BLOCK_ROWS):
+                yield first, block[first - start : min(first + _BLOCK_ROWS, self._rows) - start]
 
     def nearest(self, queries: Vectors, k: int) -> Rows:
         """The rows with the largest inner products, by looking at all of them.
@@ -100,23 +103,25 @@ class VectorTable:
     def _by_block(self, rows: Rows) -> Iterator[tuple[Rows, Vectors, Rows]]:
         """For each block that holds any of `rows`: their places in `rows`, the block, and their numbers in it."""
         order = np.argsort(rows)
-        bounds = np.searchsorted(rows[order], np.arange(len(self._blocks) + 1) * _BLOCK_ROWS)
-        for number in np.flatnonzero(np.diff(bounds)).tolist():
-            places = order[bounds[number] : bounds[number + 1]]
-            yield places, self._blocks[number], rows[places] - number * _BLOCK_ROWS
+        bounds = [*np.searchsorted(rows[order], self._starts).tolist(), len(rows)]
+        for number, (start, stop) in enumerate(pairwise(bounds)):
+            if start < stop:
+                places = order[start:stop]
+                yield places, self._blocks[number], rows[places] - self._starts[number]
 
     def _block_with_room(self) -> tuple[Vectors, int]:
         """The last block, and how many of its rows are used."""
-        used = self._rows - max(0, len(self._blocks) - 1) * _BLOCK_ROWS
-        if not self._blocks or used == _BLOCK_ROWS:
+        if not self._blocks or self._rows == max(_BLOCK_ROWS, self._starts[-1] + len(self._blocks[-1])):
             # Only the first block starts small: there is one table per namespace.
-            size = _BLOCK_ROWS if self._blocks else _FIRST_ROWS
-            self._blocks.append(np.empty((size, self._dimension), dtype=np.float32))
-            return self._blocks[-1], 0
-        last = self._blocks[-1]
+            self._starts.append(self._rows)
+            self._blocks.append(self._fresh(self._rows or _FIRST_ROWS))
+        last, used = self._blocks[-1], self._rows - self._starts[-1]
         if used == len(last):
-            # Ample steps copy little, and what is not written to takes no memory yet.
-            larger = np.empty((min(_BLOCK_ROWS, _GROWTH * used), self._dimension), dtype=np.float32)
+            larger = self._fresh(min(_BLOCK_ROWS, _GROWTH * used))
             larger[:used] = last
             self._blocks[-1] = last = larger
         return last, used
+
+    def _fresh(self, rows: int) -> Vectors:
+        """Room for rows; what is not written to takes no memory yet."""
+        return np.empty((rows, self._dimension), dtype=np.float32)

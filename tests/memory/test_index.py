@@ -250,7 +250,9 @@ def test_an_edit_without_vectors_adds_nothing() -> None:
     assert recall(index, vectors, vectors[:20]) == 1
 
 
-@pytest.mark.parametrize("parts", [[1], [16, 1], [3, 20, 70_000, 1, 70_000], [140_000]])
+@pytest.mark.parametrize(
+    "parts", [[1], [16, 1], [3, 20, 70_000, 1, 70_000], [140_000], [65_536, 65_536, 1, 131_071, 1]]
+)
 def test_a_table_gives_back_its_rows(parts: list[int]) -> None:
     """Rows keep number and content, however the table grew to hold them."""
     vectors = random_units(sum(parts), 4)
