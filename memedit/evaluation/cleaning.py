@@ -25,11 +25,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from memedit.evaluation.cases import Case, LocalityKind, Probe
-from memedit.evaluation.metrics import NO_SPACES, normalize_answer
+from memedit.evaluation.metrics import normalize_answer
 from memedit.memory.wordings import prompt_key
+from memedit.scope.words import WORD
 
-_UNSPACED = NO_SPACES.pattern[1:-1]
-_WORD = re.compile(rf"(?=\w)[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 _SAYING_NOTHING = """
     a an the of in on at to by from for with as and or is are was were be been being do does did
     has have had s who whom whose what which where when why how that this it its his her their
@@ -124,7 +123,7 @@ class _FactIndex:
 
     def _named(self, prompt: str) -> set[int]:
         """Positions of the edits whose subject the prompt names."""
-        tokens = list(_WORD.finditer(prompt))
+        tokens = list(WORD.finditer(prompt))
         folded = [token.group().casefold() for token in tokens]
         found = set()
         for start in range(len(folded)):
@@ -164,7 +163,7 @@ def _content(text: str, subject: set[str]) -> frozenset[str]:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.casefold() for word in _WORD.findall(text))
+    return tuple(word.casefold() for word in WORD.findall(text))
 
 
 def _is_part_of_longer_name(prompt: str, tokens: Sequence[re.Match[str]], start: int, end: int) -> bool:

@@ -11,14 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_auc_score
 
 from memedit.scope.report import calibration_error
+from memedit.scope.words import NO_SPACES
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
-NO_SPACES = re.compile(
-    r"[\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"  # Chinese, Japanese
-    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai and Lao, Burmese, Khmer
-    r"\U00020000-\U0003ffff]"  # rare Chinese characters, as in names
-)
-"""One character of a writing that puts no spaces between words."""
 _SPACE_BESIDE = re.compile(rf"(?<={NO_SPACES.pattern})\s+|\s+(?={NO_SPACES.pattern})")
 _ASCII_SYMBOLS = frozenset("$+<=>^`|~")
 """What `string.punctuation` holds beside Unicode's punctuation: SQuAD removes these as well."""

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from memedit.evaluation.cases import Probe
-from memedit.evaluation.metrics import NO_SPACES, exact_match, normalize_answer
+from memedit.evaluation.metrics import exact_match, normalize_answer
+from memedit.scope.words import NO_SPACES
 
 _UNSPACED = NO_SPACES.pattern
 _TOKEN = re.compile(rf"{_UNSPACED}[^\w\s]*|(?:(?!{_UNSPACED})\S)+")

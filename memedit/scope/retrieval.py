@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import log
 
 from memedit.memory import EditMemory, Hit
+from memedit.scope.words import words_of
 
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 _SHORTEST_QUESTION = 8
 """Characters under which a last sentence ("Thanks!") asks nothing."""
+_FEW = 3
+"""So few edits beyond the margin are all considered: among them no word tells much."""
+_SHARED = 0.3
+"""How much an edit beyond the margin must have in common with the query, of what the nearest edit has."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,8 @@ class Retrieval:
     Attributes:
         k: How many of the nearest edits.
         floor: Cosine similarity under which an edit is not considered.
-        margin: How much less similar than the nearest edit one may be; None for any.
+        margin: How much less similar than the nearest edit one may be without having the query's
+            words; None for any.
     """
 
     k: int
@@ -35,6 +43,9 @@ class Retrieval:
         edits stored that lost the right one for one CounterFact paraphrase in a hundred. So the last
         sentence of a query is searched for by itself as well.
 
+        An edit beyond the margin may state the same fact as the nearest in other words, and be the newer one. Then
+        it names what the query names: its words that few of the other hits have.
+
         Returns:
             For each query at most 2 k hits. The first is there also if it is under the floor.
         """
@@ -43,15 +54,30 @@ class Retrieval:
         found = memory.search(memory.encoder.encode(texts), self.k, namespace=namespace, at=at)
         of_ends = iter(found[len(queries) :])
         return [
-            _merged(self._near(hits), self._near(next(of_ends)) if end is not None else [])
-            for hits, end in zip(found[: len(queries)], ends, strict=True)
+            _merged(self._near(query, hits), self._near(end, next(of_ends)) if end is not None else [])
+            for query, hits, end in zip(queries, found[: len(queries)], ends, strict=True)
         ]
 
-    def _near(self, hits: Sequence[Hit]) -> list[Hit]:
+    def _near(self, query: str, hits: Sequence[Hit]) -> list[Hit]:
         if not hits:
             return []
-        lowest = self.floor if self.margin is None else max(self.floor, hits[0].score - self.margin)
-        return [hits[0], *(hit for hit in hits[1:] if hit.score >= lowest)]
+        above = [hits[0], *(hit for hit in hits[1:] if hit.score >= self.floor)]
+        within = [hit for hit in above if self.margin is None or hit.score >= hits[0].score - self.margin]
+        beyond = above[len(within) :]
+        return [*within, *(beyond if len(beyond) <= _FEW else _naming_the_same(query, hits, beyond))]
+
+
+def _naming_the_same(query: str, hits: Sequence[Hit], beyond: Sequence[Hit]) -> list[Hit]:
+    """Those of `beyond` that share enough words with the query; a word counts the more, the fewer hits have it."""
+    words = {hit.edit.id: words_of(hit.wording) for hit in hits}
+    having = Counter(word for own in words.values() for word in own)
+    asked = words_of(query)
+
+    def shared(hit: Hit) -> float:
+        return sum(log(len(hits) / having[word]) for word in asked & words[hit.edit.id])
+
+    least = _SHARED * shared(hits[0])
+    return [hit for hit in beyond if shared(hit) >= least]
 
 
 def last_sentence(query: str) -> str | None:

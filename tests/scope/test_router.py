@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from memedit.memory import EditMemory
 from memedit.scope import Router, ScopeClassifier, SentenceEncoder
+from memedit.scope.router import MARGIN
 from memedit.scope.thresholds import form_of
 
 
@@ -169,19 +170,39 @@ def test_the_newest_edit_of_the_fact_answers_though_it_is_less_probable(
         assert route.edit.target == target
 
 
-def test_only_candidates_within_the_margin_are_classified(memory: EditMemory, encoder: SentenceEncoder) -> None:
-    """An edit that is less similar than the nearest one by more than the margin is not considered."""
+def test_only_candidates_within_the_margin_are_classified(encoder: SentenceEncoder) -> None:
+    """Of many edits those are considered that are about as similar as the nearest one, and over the floor."""
     query = "Who is Orla Venn's mother?"
-    every = Router(memory, Counted(encoder, 0.1), floor=-1.0, margin=None).route([query])[0].candidates
-    gap = every[0].similarity - every[1].similarity
-    assert gap > 0
-    for margin, count in ((None, 2), (gap + 1e-6, 2), (gap - 1e-6, 1), (0.0, 1)):
-        classifier = Counted(encoder, 0.1)
-        [route] = Router(memory, classifier, floor=-1.0, margin=margin).route([query])
-        assert classifier.calls == [count]
-        assert [candidate.edit for candidate in route.candidates] == [c.edit for c in every[:count]]
-    [route] = Router(memory, Counted(encoder, 0.1), floor=0.99, margin=2.0).route([query])
-    assert route.candidates == ()
+    with EditMemory(None, encoder) as memory:
+        memory.add("Who is the mother of Orla Venn?", "Ada Venn")
+        memory.add_many(
+            {"prompt": f"Who is the mother of {name}?", "target": "Una"}
+            for name in ("Iva Lund", "Tam Orr", "Odo Brandt", "Nell Price", "Hugo Sand")
+        )
+        every = Router(memory, Counted(encoder, 0.1), floor=-1.0, margin=None).route([query])[0].candidates
+        assert len(every) == 6
+        gaps = [every[0].similarity - candidate.similarity for candidate in every]
+        for margin, count in ((None, 6), (gaps[5] + 1e-6, 6), (gaps[1] + 1e-6, 2), (gaps[1] - 1e-6, 1), (0.0, 1)):
+            classifier = Counted(encoder, 0.1)
+            [route] = Router(memory, classifier, floor=-1.0, margin=margin).route([query])
+            assert classifier.calls == [count]
+            assert [candidate.edit for candidate in route.candidates] == [c.edit for c in every[:count]]
+        [route] = Router(memory, Counted(encoder, 0.1), floor=0.99, margin=2.0).route([query])
+        assert route.candidates == ()
+
+
+def test_the_newest_answers_also_if_its_words_are_unlike_the_query(
+    encoder: SentenceEncoder, classifier: ScopeClassifier
+) -> None:
+    """A correction in other words answers a query in the words of the edit it corrects, among many like that."""
+    names = ("Orla Venn", "Iva Lund", "Tam Orr", "Odo Brandt", "Nell Price", "Hugo Sand", "Ines Falk", "Bo Quist")
+    with EditMemory(None, encoder) as memory:
+        memory.add_many({"prompt": f"The mother tongue of {name} is", "target": "Breton"} for name in names)
+        newest = memory.add("Orla Venn, a native speaker of", "Manx")
+        [route] = Router(memory, classifier).route(["The mother tongue of Orla Venn is"])
+    found = {candidate.edit: candidate.similarity for candidate in route.candidates}
+    assert max(found.values()) - found[newest] > MARGIN
+    assert route.edit == newest
 
 
 def test_a_query_that_occurs_twice_in_a_call_is_decided_once(memory: EditMemory, encoder: SentenceEncoder) -> None:

@@ -1,0 +1,23 @@
+"""The words of a text."""
+
+from __future__ import annotations
+
+import pytest
+
+from memedit.scope.words import words_of
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Who runs Acme's plant No. 7?", {"who", "runs", "acme", "s", "plant", "no", "7"}),
+        ("WER LEITET Zürich-Süd", {"wer", "leitet", "zürich", "süd"}),
+        ("Zu\u0308rich", {"zürich"}),
+        ("谁是Acme的主管？", {"谁", "是", "acme", "的", "主", "管"}),
+        ("", set()),
+        (" .?! ", set()),
+    ],
+)
+def test_words_are_told_apart_in_any_writing(text: str, words: set[str]) -> None:
+    """Case and Unicode composition do not count; without spaces every character is a word."""
+    assert words_of(text) == words
