@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -79,8 +79,8 @@ class Router:
 
         When several edits are in scope, the most probable one answers; of those within `TIE` of
         it the one most similar to the query. But where other edits in scope state the same fact as
-        that one (by the classifier's verdict on the two wordings), the one of the highest priority
-        answers, and of these the newest.
+        that one (they name what the query names, and the classifier takes the two wordings for the
+        same), the one of the highest priority answers, and of these the newest.
         A query in an edit's own words (apart from case, white space and final marks) is in its
         scope with probability 1.
 
@@ -129,14 +129,14 @@ class Router:
     def _decided(self, queries: Sequence[str], namespace: str, at: datetime) -> list[Route]:
         """The decisions on distinct queries, untimed."""
         found = Retrieval(self.k, self.floor, self.margin)(self.memory, queries, namespace, at)
-        near = [[hit for hit in hits if hit.score >= self.floor] for hits in found]
+        near = [[hit for hit in each.hits if hit.score >= self.floor] for each in found]
         pairs = [(hit.wording, query) for query, hits in zip(queries, near, strict=True) for hit in hits]
         verdicts = iter(self._verdicts(pairs))
         ranked = [_ranked(hits, [next(verdicts) for _ in hits]) for hits in near]
-        self._prefer_newest(ranked)
+        self._prefer_newest(ranked, [each.named for each in found])
         return [
-            self._decide(query, candidates, hits[0].score if hits else None)
-            for query, candidates, hits in zip(queries, ranked, found, strict=True)
+            self._decide(query, candidates, each.hits[0].score if each.hits else None)
+            for query, candidates, each in zip(queries, ranked, found, strict=True)
         ]
 
     def _verdicts(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, float]]:
@@ -146,13 +146,17 @@ class Router:
         thresholds = self.classifier.threshold_for([wording for wording, _ in pairs])
         return list(zip(self.classifier.probability(pairs).tolist(), thresholds.tolist(), strict=True))
 
-    def _prefer_newest(self, ranked: Sequence[list[Candidate]]) -> None:
-        """Move the newest edit of the best candidate's fact to the front, if it is in scope."""
+    def _prefer_newest(self, ranked: Sequence[list[Candidate]], named: Sequence[Set[str]]) -> None:
+        """Move the newest edit of the best candidate's fact to the front, if it is in scope.
+
+        A classifier that reads over slips of the pen takes names for the same that differ by a letter, so an edit
+        that does not name what the query names is of another fact.
+        """
         rivals = [
             (candidates, rival)
-            for candidates in ranked
+            for candidates, naming in zip(ranked, named, strict=True)
             for rival in candidates[1:]
-            if rival.in_scope and _rank(rival.edit) > _rank(candidates[0].edit)
+            if rival.in_scope and rival.edit.id in naming and _rank(rival.edit) > _rank(candidates[0].edit)
         ]
         if not rivals:
             return

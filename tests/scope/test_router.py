@@ -205,6 +205,15 @@ def test_the_newest_answers_also_if_its_words_are_unlike_the_query(
     assert route.edit == newest
 
 
+def test_names_that_differ_by_a_letter_are_not_one_fact(encoder: SentenceEncoder, classifier: ScopeClassifier) -> None:
+    """Of edits about names spelled alike the one about the query's name answers, however new the others are."""
+    names = ("Vololmoor", "Volaelmoor", "Vololmaar", "Volelmoor", "Valolmoor", "Vololmuur", "Vulolmoor", "Volalmoor")
+    with EditMemory(None, encoder) as memory:
+        edits = memory.add_many({"prompt": f"The oldest bridge in {name} is", "target": "Long"} for name in names)
+        routes = Router(memory, classifier).route([f"What is the oldest bridge in {name}?" for name in names])
+    assert [route.edit for route in routes] == edits
+
+
 def test_a_query_that_occurs_twice_in_a_call_is_decided_once(memory: EditMemory, encoder: SentenceEncoder) -> None:
     """Duplicates cost nothing and get the same decision, in the order of the call."""
     classifier = Counted(encoder, 0.1)
