@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import inf, log
+from math import log
 
 from memedit.memory import EditMemory, Hit
 from memedit.scope.words import words_of
@@ -16,22 +16,9 @@ SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 _SHORTEST_QUESTION = 8
 """Characters under which a last sentence ("Thanks!") asks nothing."""
 _FEW = 3
-"""Among so few other edits no word tells much, and every edit may name what the query names."""
+"""So few edits beyond the margin are all considered: among them no word tells much."""
 _SHARED = 0.3
-"""How much an edit must have in common with the query, of what the nearest edit has, to name the same."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a query may mean.
-
-    Attributes:
-        hits: The edits to consider, the nearest first, and no edit twice.
-        named: Ids of those that name what the query names, as far as words can tell.
-    """
-
-    hits: tuple[Hit, ...] = ()
-    named: frozenset[str] = frozenset()
+"""How much an edit beyond the margin must have in common with the query, of what the nearest edit has."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +36,8 @@ class Retrieval:
     floor: float
     margin: float | None
 
-    def __call__(self, memory: EditMemory, queries: Sequence[str], namespace: str, at: datetime) -> list[Found]:
-        """What each query may mean.
+    def __call__(self, memory: EditMemory, queries: Sequence[str], namespace: str, at: datetime) -> list[list[Hit]]:
+        """The hits of each query, the nearest first, and no edit twice.
 
         What stands before a question moves its vector away from the edit that it means: with 10,000
         edits stored that lost the right one for one CounterFact paraphrase in a hundred. So the last
@@ -67,29 +54,30 @@ class Retrieval:
         found = memory.search(memory.encoder.encode(texts), self.k, namespace=namespace, at=at)
         of_ends = iter(found[len(queries) :])
         return [
-            _merged(self._near(query, hits), self._near(end, next(of_ends)) if end is not None else Found())
+            _merged(self._near(query, hits), self._near(end, next(of_ends)) if end is not None else [])
             for query, hits, end in zip(queries, found[: len(queries)], ends, strict=True)
         ]
 
-    def _near(self, query: str, hits: Sequence[Hit]) -> Found:
+    def _near(self, query: str, hits: Sequence[Hit]) -> list[Hit]:
         if not hits:
-            return Found()
-        named = _naming_the_same(query, hits)
-        lowest = -inf if self.margin is None else hits[0].score - self.margin
-        near = (hit for hit in hits[1:] if hit.score >= self.floor and (hit.score >= lowest or hit.edit.id in named))
-        return Found((hits[0], *near), named)
+            return []
+        above = [hits[0], *(hit for hit in hits[1:] if hit.score >= self.floor)]
+        within = [hit for hit in above if self.margin is None or hit.score >= hits[0].score - self.margin]
+        beyond = above[len(within) :]
+        return [*within, *(beyond if len(beyond) <= _FEW else _naming_the_same(query, hits, beyond))]
 
 
-def _naming_the_same(query: str, hits: Sequence[Hit]) -> frozenset[str]:
-    """Ids of the hits that share enough words with the query; a word counts the more, the fewer hits have it."""
+def _naming_the_same(query: str, hits: Sequence[Hit], beyond: Sequence[Hit]) -> list[Hit]:
+    """Those of `beyond` that share enough words with the query; a word counts the more, the fewer hits have it."""
     words = {hit.edit.id: words_of(hit.wording) for hit in hits}
-    if len(words) <= _FEW + 1:
-        return frozenset(words)
     having = Counter(word for own in words.values() for word in own)
     asked = words_of(query)
-    shared = {edit_id: sum(log(len(words) / having[word]) for word in asked & own) for edit_id, own in words.items()}
-    least = _SHARED * shared[hits[0].edit.id]
-    return frozenset(edit_id for edit_id, amount in shared.items() if amount >= least)
+
+    def shared(hit: Hit) -> float:
+        return sum(log(len(hits) / having[word]) for word in asked & words[hit.edit.id])
+
+    least = _SHARED * shared(hits[0])
+    return [hit for hit in beyond if shared(hit) >= least]
 
 
 def last_sentence(query: str) -> str | None:
@@ -100,10 +88,10 @@ def last_sentence(query: str) -> str | None:
     return sentences[-1]
 
 
-def _merged(whole: Found, end: Found) -> Found:
+def _merged(hits: Sequence[Hit], others: Sequence[Hit]) -> list[Hit]:
     best: dict[str, Hit] = {}
-    for hit in (*whole.hits, *end.hits):
+    for hit in (*hits, *others):
         known = best.setdefault(hit.edit.id, hit)
         if hit.score > known.score:
             best[hit.edit.id] = hit
-    return Found(tuple(sorted(best.values(), key=lambda hit: -hit.score)), whole.named | end.named)
+    return sorted(best.values(), key=lambda hit: -hit.score)

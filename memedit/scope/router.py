@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -14,6 +14,7 @@ from memedit.scope.cache import Basis, RouteCache
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.retrieval import Retrieval
 from memedit.scope.route import TIE, Candidate, Route
+from memedit.scope.words import names_of, words_of
 
 __all__ = ["CACHE_SIZE", "FLOOR", "MARGIN", "NEAREST", "TIE", "Candidate", "Route", "Router"]
 
@@ -79,7 +80,7 @@ class Router:
 
         When several edits are in scope, the most probable one answers; of those within `TIE` of
         it the one most similar to the query. But where other edits in scope state the same fact as
-        that one (they name what the query names, and the classifier takes the two wordings for the
+        that one (they have the query's names, and the classifier takes the two wordings for the
         same), the one of the highest priority answers, and of these the newest.
         A query in an edit's own words (apart from case, white space and final marks) is in its
         scope with probability 1.
@@ -129,14 +130,14 @@ class Router:
     def _decided(self, queries: Sequence[str], namespace: str, at: datetime) -> list[Route]:
         """The decisions on distinct queries, untimed."""
         found = Retrieval(self.k, self.floor, self.margin)(self.memory, queries, namespace, at)
-        near = [[hit for hit in each.hits if hit.score >= self.floor] for each in found]
+        near = [[hit for hit in hits if hit.score >= self.floor] for hits in found]
         pairs = [(hit.wording, query) for query, hits in zip(queries, near, strict=True) for hit in hits]
         verdicts = iter(self._verdicts(pairs))
         ranked = [_ranked(hits, [next(verdicts) for _ in hits]) for hits in near]
-        self._prefer_newest(ranked, [each.named for each in found])
+        self._prefer_newest(queries, ranked)
         return [
-            self._decide(query, candidates, each.hits[0].score if each.hits else None)
-            for query, candidates, each in zip(queries, ranked, found, strict=True)
+            self._decide(query, candidates, hits[0].score if hits else None)
+            for query, candidates, hits in zip(queries, ranked, found, strict=True)
         ]
 
     def _verdicts(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, float]]:
@@ -146,17 +147,19 @@ class Router:
         thresholds = self.classifier.threshold_for([wording for wording, _ in pairs])
         return list(zip(self.classifier.probability(pairs).tolist(), thresholds.tolist(), strict=True))
 
-    def _prefer_newest(self, ranked: Sequence[list[Candidate]], named: Sequence[Set[str]]) -> None:
+    def _prefer_newest(self, queries: Sequence[str], ranked: Sequence[list[Candidate]]) -> None:
         """Move the newest edit of the best candidate's fact to the front, if it is in scope.
 
         A classifier that reads over slips of the pen takes names for the same that differ by a letter, so an edit
-        that does not name what the query names is of another fact.
+        that lacks the query's names is of another fact.
         """
         rivals = [
             (candidates, rival)
-            for candidates, naming in zip(ranked, named, strict=True)
+            for query, candidates in zip(queries, ranked, strict=True)
             for rival in candidates[1:]
-            if rival.in_scope and rival.edit.id in naming and _rank(rival.edit) > _rank(candidates[0].edit)
+            if rival.in_scope
+            and _rank(rival.edit) > _rank(candidates[0].edit)
+            and _has_the_names(rival.wording, query, candidates[0].wording)
         ]
         if not rivals:
             return
@@ -185,6 +188,13 @@ class Router:
         if best.in_scope:
             return f'The query means the edit "{best.wording}" {verdict}.'
         return f'The query means the most probable edit, "{best.wording}", only {verdict}, so the base model answers.'
+
+
+def _has_the_names(rival: str, query: str, best: str) -> bool:
+    """Whether a wording has at least half of the names that the query and the best candidate have in common."""
+    # The query's capitals count only where the wording has none behind its first word: some write all in capitals.
+    names = (names_of(best) or names_of(query)) & words_of(query) & words_of(best)
+    return 2 * len(names & words_of(rival)) >= len(names)
 
 
 def _rank(edit: Edit) -> tuple[int, int]:

@@ -19,3 +19,13 @@ WORD = re.compile(rf"(?=\w)[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 def words_of(text: str) -> frozenset[str]:
     """The words of a text, case apart; of a writing without spaces its characters."""
     return frozenset(WORD.findall(unicodedata.normalize("NFC", text).casefold()))
+
+
+def names_of(text: str) -> frozenset[str]:
+    """Words that look like names: with a digit, or with a capital letter behind the first word."""
+    words = WORD.findall(unicodedata.normalize("NFC", text))
+    return frozenset(
+        word.casefold()
+        for place, word in enumerate(words)
+        if any(map(str.isdigit, word)) or (place > 0 and word[0].isupper())
+    )

@@ -42,7 +42,7 @@ def test_an_edit_is_found_behind_other_sentences(encoder: SentenceEncoder) -> No
         found = Retrieval(k=1, floor=0.25, margin=None)(
             memory, [BEFORE + "Who is Orla Venn's mother?"], "default", datetime.now(UTC)
         )
-    assert "Orla Venn's mother is" in [hit.wording for hit in found[0].hits]
+    assert "Orla Venn's mother is" in [hit.wording for hit in found[0]]
 
 
 def test_no_edit_is_found_twice(encoder: SentenceEncoder) -> None:
@@ -50,42 +50,42 @@ def test_no_edit_is_found_twice(encoder: SentenceEncoder) -> None:
     with EditMemory(None, encoder) as memory:
         memory.add("Orla Venn's mother is", "Ada Venn")
         query = "I forgot who is who. Orla Venn's mother is"
-        (found,) = Retrieval(k=8, floor=0.25, margin=0.2)(memory, [query], "default", datetime.now(UTC))
-    assert len(found.hits) == 1
-    assert found.hits[0].score == pytest.approx(1.0, abs=1e-3)
+        (hits,) = Retrieval(k=8, floor=0.25, margin=0.2)(memory, [query], "default", datetime.now(UTC))
+    assert len(hits) == 1
+    assert hits[0].score == pytest.approx(1.0, abs=1e-3)
 
 
 NAMES = ("Orla Venn", "Iva Lund", "Tam Orr", "Odo Brandt", "Nell Price", "Hugo Sand", "Ines Falk", "Bo Quist")
 
 
-@pytest.mark.parametrize(("others", "count"), [(0, 2), (2, 4), (7, 2)])
-def test_what_names_the_same_is_found_beyond_the_margin(encoder: SentenceEncoder, others: int, count: int) -> None:
+@pytest.mark.parametrize(("others", "found"), [(0, 2), (2, 4), (7, 2)])
+def test_what_names_the_same_is_found_beyond_the_margin(encoder: SentenceEncoder, others: int, found: int) -> None:
     """An edit far less similar than the nearest is considered if it has what the query names, or if there are few."""
     with EditMemory(None, encoder) as memory:
         memory.add_many(
             {"prompt": f"The mother tongue of {name} is", "target": "Breton"} for name in NAMES[: others + 1]
         )
         same = memory.add("Orla Venn, a native speaker of", "Manx")
-        (found,) = Retrieval(k=8, floor=0.25, margin=0.05)(
+        (hits,) = Retrieval(k=8, floor=0.25, margin=0.05)(
             memory, ["the mother tongue of orla venn is"], "default", datetime.now(UTC)
         )
-    hits = {hit.edit.id: hit.score for hit in found.hits}
-    assert max(hits.values()) - hits[same.id] > 0.05
-    assert len(hits) == count
-    assert found.named >= set(hits)
+    assert hits[0].score - next(hit.score for hit in hits if hit.edit.id == same.id) > 0.05
+    assert len(hits) == found
 
 
 @given(margin=st.floats(0, 0.5), floor=st.floats(-1, 1), k=st.integers(1, 8))
 def test_a_margin_leaves_out_only_what_is_beyond_it(filled: EditMemory, margin: float, floor: float, k: int) -> None:
     """What is within the margin and over the floor is always considered, and what is under the floor never."""
     query = "Who is Orla Venn's mother?"
-    (whole,) = Retrieval(k, -1.0, None)(filled, [query], "default", datetime.now(UTC))
-    (found,) = Retrieval(k, floor, margin)(filled, [query], "default", datetime.now(UTC))
-    assert found.hits[0] == whole.hits[0]
-    assert set(map(id_of, found.hits)) <= set(map(id_of, whole.hits))
-    for hit in whole.hits[1:]:
-        within = hit.score >= whole.hits[0].score - margin or hit.edit.id in found.named
-        assert (hit in found.hits) == (hit.score >= floor and within)
+    (every,) = Retrieval(k, -1.0, None)(filled, [query], "default", datetime.now(UTC))
+    (hits,) = Retrieval(k, floor, margin)(filled, [query], "default", datetime.now(UTC))
+    assert hits[0] == every[0]
+    assert set(map(id_of, hits)) <= set(map(id_of, every))
+    for hit in every[1:]:
+        if hit.score >= max(floor, every[0].score - margin):
+            assert hit in hits
+        if hit.score < floor:
+            assert hit not in hits
 
 
 def id_of(hit: Hit) -> str:

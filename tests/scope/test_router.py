@@ -104,7 +104,7 @@ class Unlike(Counted):
 
 def test_a_newer_edit_of_another_fact_does_not_win(memory: EditMemory, encoder: SentenceEncoder) -> None:
     """Among equally probable edits that ask different things, the most similar one answers."""
-    memory.add("Tell me the mother of Iva Lund", "Ida Lund")
+    memory.add("Tell me the father of Orla Venn", "Odo Venn")
     classifier = Unlike(encoder, 0.9)
     [route] = Router(memory, classifier, margin=None).route(["Who is the mother of Orla Venn?"])
     assert route.edit is not None
@@ -212,6 +212,26 @@ def test_names_that_differ_by_a_letter_are_not_one_fact(encoder: SentenceEncoder
         edits = memory.add_many({"prompt": f"The oldest bridge in {name} is", "target": "Long"} for name in names)
         routes = Router(memory, classifier).route([f"What is the oldest bridge in {name}?" for name in names])
     assert [route.edit for route in routes] == edits
+
+
+def test_a_correction_in_other_words_wins_among_other_facts_about_its_subject(
+    encoder: SentenceEncoder, classifier: ScopeClassifier
+) -> None:
+    """However much is stored about a subject, the newer of two wordings of one fact about it answers."""
+    facts = ("Who founded {}?", "When was {} founded?", "What does {} make?", "Where are the headquarters of {}?")
+    facts += ("Who owns {}?", "What is the colour of the logo of {}?", "How many people work at {}?")
+    with EditMemory(None, encoder) as memory:
+        memory.add_many({"prompt": fact.format("Acme"), "target": "so"} for fact in facts)
+        memory.add("Who is the mother of Orla Venn?", "Ada Venn")
+        memory.add_many({"prompt": fact.format("Orla Venn"), "target": "so"} for fact in facts)
+        newest = memory.add("What is the name of Orla Venn's mother?", "Ida Venn")
+        for query in (
+            "The mother of Orla Venn is",
+            "WHO IS THE MOTHER OF ORLA VENN?",
+            "who is the mother of orla venn",
+        ):
+            [route] = Router(memory, classifier).route([query])
+            assert route.edit == newest
 
 
 def test_a_query_that_occurs_twice_in_a_call_is_decided_once(memory: EditMemory, encoder: SentenceEncoder) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memedit.scope.words import words_of
+from memedit.scope.words import names_of, words_of
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,18 @@ from memedit.scope.words import words_of
 def test_words_are_told_apart_in_any_writing(text: str, words: set[str]) -> None:
     """Case and Unicode composition do not count; without spaces every character is a word."""
     assert words_of(text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Who runs Acme's plant No. 7?", {"acme", "no", "7"}),
+        ("Acme is run by", set()),
+        ("the X100 costs", {"x100"}),
+        ("3M makes", {"3m"}),
+        ("", set()),
+    ],
+)
+def test_names_are_told_by_capitals_and_digits(text: str, names: set[str]) -> None:
+    """A capital at the beginning of a text says nothing."""
+    assert names_of(text) == names
