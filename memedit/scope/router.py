@@ -58,7 +58,7 @@ class Router:
                 those nearest to its last sentence, if it has several.
             floor: Cosine similarity under which an edit is not considered.
             margin: How much less similar than the nearest edit one may be and still be considered
-                (see `Retrieval`, also for those beyond it that are); None for any. The classifier
+                without having the query's words (see `Retrieval`); None for any. The classifier
                 reads each candidate with the query, which is most of a decision's cost.
             cache_size: How many decisions to remember, those used last; 0 for none.
 
