@@ -31,7 +31,8 @@ _UNLISTED = 1024
 """New wordings that are compared one by one before they go into the lists, which then are laid out anew."""
 _WASTE = 1.5
 """Rows, removed ones included, for each that is in use, when a namespace's index is made anew."""
-_BATCH_EDITS = 8192
+_BATCH_EDITS = 512
+"""So few that their vectors stay in the processor's cache until they are in the table."""
 _SCORED_AGAIN = 4
 """For each edit that is wanted, how many rows are scored in double precision, if they turn out to be enough."""
 _ROUNDING = 1e-5
