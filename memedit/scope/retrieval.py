@@ -10,7 +10,7 @@ from datetime import datetime
 from math import log
 
 from memedit.memory import EditMemory, Hit
-from memedit.scope.words import words_of
+from memedit.scope.words import has_the_names, words_of
 
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 _SHORTEST_QUESTION = 8
@@ -29,7 +29,7 @@ class Retrieval:
         k: How many of the nearest edits.
         floor: Cosine similarity under which an edit is not considered.
         margin: How much less similar than the nearest edit one may be without having the query's
-            words; None for any.
+            words; None for any, whatever its words are.
     """
 
     k: int
@@ -43,8 +43,9 @@ class Retrieval:
         edits stored that lost the right one for one CounterFact paraphrase in a hundred. So the last
         sentence of a query is searched for by itself as well.
 
-        An edit beyond the margin may state the same fact as the nearest in other words, and be the newer one. Then
-        it names what the query names: its words that few of the other hits have.
+        An edit without the names that query and nearest edit share is about something else. One beyond the margin
+        may state the same fact as the nearest in other words, and be the newer one. Then it has what the query has:
+        words that few of the other hits have.
 
         Returns:
             For each query at most 2 k hits. The first is there also if it is under the floor.
@@ -62,8 +63,12 @@ class Retrieval:
         if not hits:
             return []
         above = [hits[0], *(hit for hit in hits[1:] if hit.score >= self.floor)]
-        within = [hit for hit in above if self.margin is None or hit.score >= hits[0].score - self.margin]
-        beyond = above[len(within) :]
+        if self.margin is None:
+            return above
+        # Who asks for a name that the nearest edit has does not mean one without it, however alike they are else.
+        named = [hit for hit in above if has_the_names(hit.wording, query, hits[0].wording)]
+        within = [hit for hit in named if hit.score >= hits[0].score - self.margin]
+        beyond = named[len(within) :]
         return [*within, *(beyond if len(beyond) <= _FEW else _naming_the_same(query, hits, beyond))]
 
 

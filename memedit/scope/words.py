@@ -15,6 +15,14 @@ _UNSPACED = NO_SPACES.pattern[1:-1]
 WORD = re.compile(rf"(?=\w)[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 """A word, or a character of a writing without spaces."""
 
+_BEGINNING = re.compile(
+    r"(?:^|[!?:\n。！？]|(?<!\b[A-Z])(?<!\b[A-Z]\w)(?<!\b[A-Z]\w\w)\.)"  # not behind "J.", "St." or "Rev."
+    r"[^\w,;]*$"
+)
+"""What stands before the first word of a sentence."""
+_LOOKED_AT = 12
+"""Characters before a word among which its sentence's beginning is looked for."""
+
 
 def words_of(text: str) -> frozenset[str]:
     """The words of a text, case apart; of a writing without spaces its characters."""
@@ -22,10 +30,26 @@ def words_of(text: str) -> frozenset[str]:
 
 
 def names_of(text: str) -> frozenset[str]:
-    """Words that look like names: with a digit, or with a capital letter behind the first word."""
-    words = WORD.findall(unicodedata.normalize("NFC", text))
+    """Words that look like names: with a digit, or of several letters with a capital inside a sentence."""
+    text = unicodedata.normalize("NFC", text)
     return frozenset(
-        word.casefold()
-        for place, word in enumerate(words)
-        if any(map(str.isdigit, word)) or (place > 0 and word[0].isupper())
+        word[0].casefold()
+        for word in WORD.finditer(text)
+        if any(map(str.isdigit, word[0]))
+        or (len(word[0]) > 1 and word[0][0].isupper() and not _begins_sentence(text, word.start()))
     )
+
+
+def has_the_names(wording: str, query: str, nearest: str) -> bool:
+    """Whether a wording has at least half of the names that a query and the wording nearest to it have in common.
+
+    Or another of the query's: who asks for two things at once may mean either.
+    """
+    asked, own = words_of(query), words_of(wording)
+    # The query's capitals count only where the wording has none: some write all in capitals.
+    names = (names_of(nearest) or names_of(query)) & asked & words_of(nearest)
+    return 2 * len(names & own) >= len(names) or bool(names_of(wording) & asked - names)
+
+
+def _begins_sentence(text: str, place: int) -> bool:
+    return _BEGINNING.search(text, max(0, place - _LOOKED_AT), place) is not None

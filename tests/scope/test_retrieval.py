@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from memedit.memory import EditMemory, Hit
 from memedit.scope import SentenceEncoder
 from memedit.scope.retrieval import Retrieval, last_sentence
+from memedit.scope.words import has_the_names
 
 BEFORE = "The ferry was late again and the harbour smelt of tar. Nobody had brought an umbrella. "
 
@@ -58,13 +59,18 @@ def test_no_edit_is_found_twice(encoder: SentenceEncoder) -> None:
 NAMES = ("Orla Venn", "Iva Lund", "Tam Orr", "Odo Brandt", "Nell Price", "Hugo Sand", "Ines Falk", "Bo Quist")
 
 
-@pytest.mark.parametrize(("others", "found"), [(0, 2), (2, 4), (7, 2)])
-def test_what_names_the_same_is_found_beyond_the_margin(encoder: SentenceEncoder, others: int, found: int) -> None:
+MOTHER_TONGUES = tuple(f"The mother tongue of {name} is" for name in NAMES[1:])
+OTHER_RELATIONS = tuple(f"The {relation} of Orla Venn is" for relation in ("dentist", "landlord"))
+
+
+@pytest.mark.parametrize(("others", "found"), [((), 2), (MOTHER_TONGUES, 2), (OTHER_RELATIONS, 4)])
+def test_what_names_the_same_is_found_beyond_the_margin(
+    encoder: SentenceEncoder, others: tuple[str, ...], found: int
+) -> None:
     """An edit far less similar than the nearest is considered if it has what the query names, or if there are few."""
     with EditMemory(None, encoder) as memory:
-        memory.add_many(
-            {"prompt": f"The mother tongue of {name} is", "target": "Breton"} for name in NAMES[: others + 1]
-        )
+        memory.add("The mother tongue of Orla Venn is", "Breton")
+        memory.add_many({"prompt": other, "target": "Breton"} for other in others)
         same = memory.add("Orla Venn, a native speaker of", "Manx")
         (hits,) = Retrieval(k=8, floor=0.25, margin=0.05)(
             memory, ["the mother tongue of orla venn is"], "default", datetime.now(UTC)
@@ -73,9 +79,29 @@ def test_what_names_the_same_is_found_beyond_the_margin(encoder: SentenceEncoder
     assert len(hits) == found
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("Who is the mayor of Kaelnston?", ["The mayor of Kaelnston is", "Kaelnston is governed by"]),
+        ("who is the mayor of kaelnston", ["The mayor of Kaelnston is", "Kaelnston is governed by"]),
+        ("Who is the mayor of Kaelston?", None),
+        ("WHO IS THE MAYOR?", None),
+    ],
+)
+def test_an_edit_without_the_names_that_the_nearest_has_is_not_considered(
+    encoder: SentenceEncoder, query: str, found: list[str] | None
+) -> None:
+    """However alike it is else; but where the nearest has no name of the query either, all within the margin are."""
+    wordings = ["The mayor of Kaelnston is", "Kaelnston is governed by", "The mayor of Kaelrburg is"]
+    with EditMemory(None, encoder) as memory:
+        memory.add_many({"prompt": wording, "target": "Ada"} for wording in wordings)
+        (hits,) = Retrieval(k=8, floor=0.0, margin=1.0)(memory, [query], "default", datetime.now(UTC))
+    assert sorted(hit.wording for hit in hits) == sorted(found or wordings)
+
+
 @given(margin=st.floats(0, 0.5), floor=st.floats(-1, 1), k=st.integers(1, 8))
 def test_a_margin_leaves_out_only_what_is_beyond_it(filled: EditMemory, margin: float, floor: float, k: int) -> None:
-    """What is within the margin and over the floor is always considered, and what is under the floor never."""
+    """Of edits with the query's names, those within the margin are considered, and none under the floor ever is."""
     query = "Who is Orla Venn's mother?"
     (every,) = Retrieval(k, -1.0, None)(filled, [query], "default", datetime.now(UTC))
     (hits,) = Retrieval(k, floor, margin)(filled, [query], "default", datetime.now(UTC))
@@ -83,7 +109,7 @@ def test_a_margin_leaves_out_only_what_is_beyond_it(filled: EditMemory, margin: 
     assert set(map(id_of, hits)) <= set(map(id_of, every))
     for hit in every[1:]:
         if hit.score >= max(floor, every[0].score - margin):
-            assert hit in hits
+            assert (hit in hits) == has_the_names(hit.wording, query, every[0].wording)
         if hit.score < floor:
             assert hit not in hits
 

@@ -176,8 +176,8 @@ def test_only_candidates_within_the_margin_are_classified(encoder: SentenceEncod
     with EditMemory(None, encoder) as memory:
         memory.add("Who is the mother of Orla Venn?", "Ada Venn")
         memory.add_many(
-            {"prompt": f"Who is the mother of {name}?", "target": "Una"}
-            for name in ("Iva Lund", "Tam Orr", "Odo Brandt", "Nell Price", "Hugo Sand")
+            {"prompt": f"Who is the {relation} of Orla Venn?", "target": "Una"}
+            for relation in ("employer", "doctor", "landlord", "tailor", "teacher")
         )
         every = Router(memory, Counted(encoder, 0.1), floor=-1.0, margin=None).route([query])[0].candidates
         assert len(every) == 6

@@ -30,9 +30,11 @@ def test_words_are_told_apart_in_any_writing(text: str, words: set[str]) -> None
         ("Acme is run by", set()),
         ("the X100 costs", {"x100"}),
         ("3M makes", {"3m"}),
+        ("Where I live, George W. Bush met St. Anne", {"george", "bush", "st", "anne"}),
+        ("It closed. The mayor of Bray left! (Nobody knew:) She", {"bray"}),
         ("", set()),
     ],
 )
 def test_names_are_told_by_capitals_and_digits(text: str, names: set[str]) -> None:
-    """A capital at the beginning of a text says nothing."""
+    """A capital at the beginning of a sentence says nothing, nor does a single letter."""
     assert names_of(text) == names
