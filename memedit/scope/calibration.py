@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 
 from memedit.errors import CheckpointError
+from memedit.scope.thresholds import FORMS, Form, form_of
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +40,7 @@ class Calibration:
         pairs: How many pairs it was learned from.
         prior: Share of pairs in scope that the probabilities are true of; None for that among those it was learned
             from.
+        by_form: Maps of their own for those forms of edit for which there were enough pairs.
     """
 
     method: str
@@ -47,9 +49,19 @@ class Calibration:
     log_loss: Mapping[str, float] = field(default_factory=dict)
     pairs: int = 0
     prior: float | None = None
+    by_form: Mapping[Form, Calibration] = field(default_factory=dict)
+
+    def of(self, logits: ArrayLike, wordings: Sequence[str]) -> Floats:
+        """Probabilities, float64 array (n,), of a logit (n,) for each edit wording."""
+        found = self(logits)
+        if self.by_form:
+            forms = np.array([form_of(wording) for wording in wordings], dtype=object)
+            for form, own in self.by_form.items():
+                found[forms == form] = own(np.asarray(logits)[forms == form])
+        return found
 
     def __call__(self, logits: ArrayLike) -> Floats:
-        """Probabilities, float64 of the shape of `logits`."""
+        """Probabilities, float64 of the shape of `logits`, for edits of no form that has a map of its own."""
         values = np.asarray(logits, dtype=np.float64)
         if self.method == "platt":
             slope, intercept = self.coefficients
@@ -69,6 +81,9 @@ class Calibration:
             CheckpointError: The values do not describe a calibration.
         """
         try:
+            by_form = dict(values.get("by_form", {}))
+            if unknown := by_form.keys() - set(FORMS):
+                raise ValueError(f"unknown forms {sorted(unknown)}")
             calibration = cls(
                 str(values["method"]),
                 tuple(float(value) for value in values["coefficients"]),
@@ -76,6 +91,7 @@ class Calibration:
                 {str(name): float(loss) for name, loss in values["log_loss"].items()},
                 int(values["pairs"]),
                 None if values.get("prior") is None else float(values["prior"]),
+                {form: cls.from_json(own) for form, own in by_form.items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"expected a calibration, got {values!r}: {error!r}") from error
@@ -88,6 +104,42 @@ class Calibration:
 
 IDENTITY = Calibration("platt", coefficients=(1.0, 0.0))
 """The uncalibrated sigmoid."""
+
+
+def calibration_by_form(
+    wordings: Sequence[str], logits: ArrayLike, labels: Sequence[int] | Sequence[bool], *, prior: float | None = None
+) -> Calibration:
+    """Learn a map for all edits, and one for each form of edit of which there are `PAIRS_FOR_A_MAP` pairs.
+
+    A passage only just answers a question, or only just leaves it open: the same logit says less about it than about
+    two questions. One map for all would hold for their mixture only.
+
+    Args:
+        wordings: The edit wording of each pair.
+        logits: As for `fit_calibration`.
+        labels: As for `fit_calibration`.
+        prior: As for `fit_calibration`; the same within each form.
+
+    Raises:
+        ValueError: As `fit_calibration` raises it.
+    """
+    every = fit_calibration(logits, labels, prior=prior)
+    xs, ys = np.asarray(logits, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    forms = np.array([form_of(wording) for wording in wordings], dtype=object)
+
+    def has_enough(rows: NDArray[np.bool_]) -> bool:
+        inside = int(ys[rows].sum())
+        return int(rows.sum()) >= PAIRS_FOR_A_MAP and FOLDS <= inside <= int(rows.sum()) - FOLDS
+
+    rows_of: dict[Form | None, NDArray[np.bool_]] = {form: forms == form for form in (*FORMS, None)}
+    found = {
+        form: fit_calibration(xs[rows], ys[rows].tolist(), prior=prior)
+        for form, rows in rows_of.items()
+        if has_enough(rows)
+    }
+    by_form = {form: found[form] for form in FORMS if form in found}
+    # What is left has a map of its own too, if there is enough of it.
+    return replace(found.get(None, every), by_form=by_form)
 
 
 def fit_calibration(

@@ -17,7 +17,7 @@ from memedit.edits import Edit
 from memedit.errors import CheckpointError
 from memedit.memory.encoding import TextEncoder
 from memedit.memory.wordings import prompt_key
-from memedit.scope.calibration import IDENTITY, Calibration, fit_calibration
+from memedit.scope.calibration import IDENTITY, Calibration, calibration_by_form
 from memedit.scope.encoder import EncoderFiles, SentenceEncoder, find_encoder
 from memedit.scope.fitting import FitConfig, fit_network
 from memedit.scope.hard_negatives import pairs_from_edits
@@ -25,7 +25,7 @@ from memedit.scope.network import Adapter, adapted_network, adapter_of, mean_ada
 from memedit.scope.pairing import Pair, PairTokenizer, length_batches
 from memedit.scope.report import ScopeReport
 from memedit.scope.saved import SavedClassifier, read_config
-from memedit.scope.thresholds import Threshold, choose_by_form
+from memedit.scope.thresholds import LOWEST_THRESHOLD, Threshold, choose_by_form
 
 UNTRAINED = (
     "this scope classifier is not trained; call fit with your pairs or edits, "
@@ -163,7 +163,8 @@ class ScopeClassifier:
                 which there are enough (`choose_by_form`).
             statement_locality: The same for edits worded as statements; None for `locality`.
             near_misses: Which of the pairs labelled 0 look like the edit; None for all of them.
-            prior: Share of queries in scope that the probabilities are to be true of; None for that of the pairs.
+            prior: Share of queries in scope that the probabilities are to be true of, and the lowest threshold, if that
+                is below one half; None for that of the pairs.
             keep_probabilities: Whether to choose the threshold only; one pair of each class
                 is enough then, but see `Threshold.locality_low` for what so few can show.
 
@@ -182,12 +183,16 @@ class ScopeClassifier:
         if len(chosen) != len(pairs):
             raise ValueError(f"expected {len(pairs)} near_misses, got {len(chosen)}")
         logits = self.logits(pairs)
-        calibration = self.calibration_ if keep_probabilities else fit_calibration(logits, labels, prior=prior)
-        probability = calibration(logits)
+        wordings = [wording for wording, _ in pairs]
+        calibration = (
+            self.calibration_ if keep_probabilities else calibration_by_form(wordings, logits, labels, prior=prior)
+        )
+        probability = calibration.of(logits, wordings)
         positive = np.asarray(labels, dtype=bool)
         misses = ~positive & np.asarray(chosen, dtype=bool)
-        wordings = [wording for wording, _ in pairs]
-        threshold = choose_by_form(wordings, probability, positive, misses, locality, statement_locality)
+        # At the prior an edit is held as likely as before the query was read: below, the reading speaks against it.
+        lowest = min(LOWEST_THRESHOLD, calibration.prior or 1.0)
+        threshold = choose_by_form(wordings, probability, positive, misses, locality, statement_locality, lowest)
         self.calibration_, self.threshold_ = calibration, threshold
         return self
 
@@ -236,7 +241,7 @@ class ScopeClassifier:
         Raises:
             CheckpointError: The classifier was not trained.
         """
-        found = self.calibration_(self.logits(pairs))
+        found = self.calibration_.of(self.logits(pairs), [wording for wording, _ in pairs])
         for row, (wording, query) in enumerate(pairs):
             if prompt_key(wording) == prompt_key(query):
                 found[row] = 1.0

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.bool_]
 
 LOWEST_THRESHOLD = 0.5
-"""An edit held less likely than not never fires, however rarely near-misses are mistaken."""
+"""An edit held less likely than not never fires, however rarely near-misses are mistaken; unless a prior is stated."""
 NEAR_MISSES_OF_A_FORM = 300
 """With fewer a form of edit has no threshold of its own: 297 of 300 kept out may be 0.971 in truth (95 %)."""
 
@@ -92,6 +92,7 @@ def choose_by_form(
     near_misses: ArrayLike,
     locality: float,
     statement_locality: float | None = None,
+    lowest: float = LOWEST_THRESHOLD,
 ) -> Threshold:
     """A threshold for each form of edit of which there are enough pairs, and one for all other edits.
 
@@ -107,6 +108,7 @@ def choose_by_form(
         locality: As for `choose_threshold`.
         statement_locality: That of edits worded as statements, if they have a threshold of their own; None for the
             same.
+        lowest: As for `choose_threshold`.
 
     Raises:
         ValueError: A locality is out of range, or there are no near-misses or no pairs in scope.
@@ -120,7 +122,7 @@ def choose_by_form(
         return bool((near & rows).sum() >= NEAR_MISSES_OF_A_FORM and (inside & rows).any())
 
     def chosen(rows: Rows, locality: float) -> Threshold:
-        return choose_threshold(stated[near & rows], stated[inside & rows], locality)
+        return choose_threshold(stated[near & rows], stated[inside & rows], locality, lowest)
 
     localities: dict[Form, float] = {
         "question": locality,
@@ -131,13 +133,16 @@ def choose_by_form(
     return replace(chosen(others, locality), by_form=by_form)
 
 
-def choose_threshold(near_misses: ArrayLike, positives: ArrayLike, locality: float) -> Threshold:
-    """The lowest threshold, at least one half, that keeps out `locality` of the near-misses.
+def choose_threshold(
+    near_misses: ArrayLike, positives: ArrayLike, locality: float, lowest: float = LOWEST_THRESHOLD
+) -> Threshold:
+    """The lowest threshold, at least `lowest`, that keeps out `locality` of the near-misses.
 
     Args:
         near_misses: Probabilities of held-out pairs that are not in scope but look like it.
         positives: Probabilities of held-out pairs in scope: how many remain is reported.
         locality: Share of near-misses to keep out, above 0 and at most 1.
+        lowest: No threshold is lower, however rarely near-misses are mistaken.
 
     Raises:
         ValueError: `locality` is out of range or an array is empty.
@@ -149,7 +154,7 @@ def choose_threshold(near_misses: ArrayLike, positives: ArrayLike, locality: flo
     if not len(misses) or not len(hits):
         raise ValueError(f"expected near-misses and positives, got {len(misses)} and {len(hits)}")
     last_kept_out = misses[math.ceil(locality * len(misses)) - 1]
-    value = max(LOWEST_THRESHOLD, float(np.nextafter(last_kept_out, np.inf)))
+    value = max(lowest, float(np.nextafter(last_kept_out, np.inf)))
     kept_out = int((misses < value).sum())
     low, high = wilson_interval(kept_out, len(misses))
     return Threshold(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from memedit.errors import CheckpointError
 from memedit.scope import calibration as module
-from memedit.scope.calibration import CLIP, Calibration, fit_calibration
+from memedit.scope.calibration import CLIP, PAIRS_FOR_A_MAP, Calibration, calibration_by_form, fit_calibration
 
 
 def _sample(scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -29,6 +29,40 @@ def test_overconfident_logits_become_honest() -> None:
         chosen = (probability >= low) & (probability < low + 0.1)
         if chosen.sum() > 100:
             assert abs(probability[chosen].mean() - labels[chosen].mean()) < 0.06
+
+
+QUESTION, STATEMENT, BEGINNING = "Who runs Acme?", "Dana Reyes runs Acme.", "Acme is run by"
+
+
+def test_each_form_of_edit_has_honest_probabilities() -> None:
+    """Where logits of passages mean less than those of questions, each has the map that is true of it."""
+    parts = {QUESTION: _sample(1.0), STATEMENT: _sample(5.0), BEGINNING: _sample(2.0)}
+    wordings = [wording for wording, (logits, _) in parts.items() for _ in logits]
+    logits, labels = (np.concatenate([part[place] for part in parts.values()]) for place in (0, 1))
+    calibration = calibration_by_form(wordings, logits, labels.tolist(), prior=0.5)
+    assert set(calibration.by_form) == {"question", "statement"}
+    for wording, scale in ((QUESTION, 1.0), (STATEMENT, 5.0), (BEGINNING, 2.0)):
+        stated = calibration.of(scale * np.array([-1.0, 0.0, 1.0]), [wording] * 3)
+        assert stated == pytest.approx(1 / (1 + np.exp([1.0, 0.0, -1.0])), abs=0.05)
+    assert Calibration.from_json(json.loads(json.dumps(calibration.to_json()))) == calibration
+
+
+def test_a_form_with_few_pairs_has_the_map_of_all() -> None:
+    """A map learned from a few pairs would be noise, and one of a single class cannot be learned."""
+    logits, labels = _sample(1.0)
+    wordings = [STATEMENT] * (PAIRS_FOR_A_MAP - 1) + [QUESTION] * 1000
+    wordings += [BEGINNING] * (len(logits) - len(wordings))
+    labels[wordings.index(QUESTION) : wordings.index(BEGINNING)] = 0
+    calibration = calibration_by_form(wordings, logits, labels.tolist())
+    assert calibration.by_form == {}
+    assert (calibration.of([0.3, 0.3], [STATEMENT, QUESTION]) == calibration([0.3, 0.3])).all()
+
+
+def test_a_map_of_an_unknown_form_is_refused() -> None:
+    """A file that names a form that there is not is damaged."""
+    values = fit_calibration(*_sample(1.0)).to_json()
+    with pytest.raises(CheckpointError, match="unknown forms"):
+        Calibration.from_json({**values, "by_form": {"riddle": values}})
 
 
 @pytest.mark.parametrize("method", ["platt", "isotonic"])

@@ -148,6 +148,18 @@ def test_a_report_is_about_the_verdicts_and_the_threshold(small_classifier: Scop
         small_classifier.evaluate(pairs, labels[:-1])
 
 
+@pytest.mark.parametrize(("prior", "lowest"), [(None, 0.5), (0.1, 0.1), (0.8, 0.5)])
+def test_a_stated_prior_below_one_half_is_the_lowest_threshold(
+    saved: Path, encoder: SentenceEncoder, prior: float | None, lowest: float
+) -> None:
+    """However few near-misses are to be kept out, an edit fires only if reading the query speaks for it."""
+    classifier = ScopeClassifier.from_pretrained(saved, encoder.files)
+    pairs, labels = world_pairs()
+    assert classifier.calibrate(pairs, labels, locality=0.01, prior=prior).threshold == lowest
+    kept = classifier.calibrate(pairs[::4], labels[::4], locality=0.01, keep_probabilities=True)
+    assert kept.threshold == lowest
+
+
 def test_probability_and_logit_rank_alike(small_classifier: ScopeClassifier) -> None:
     """Calibration makes no ties among the pairs it was learned from."""
     pairs, _ = world_pairs()

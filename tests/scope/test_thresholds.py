@@ -73,8 +73,9 @@ def test_a_threshold_of_an_unknown_form_is_refused() -> None:
 
 
 def test_an_easy_task_does_not_lower_the_threshold() -> None:
-    """An edit that is less likely than not never fires."""
+    """An edit that is less likely than not never fires, or than what else is said to be the least."""
     assert choose_threshold([0.01, 0.02], [0.9], 0.9).value == 0.5
+    assert choose_threshold([0.01, 0.02], [0.9], 0.9, lowest=0.25).value == 0.25
 
 
 @pytest.mark.parametrize("locality", [0.0, -1.0, 1.01])
