@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 
 import pytest
 
 from memedit.scope import ScopeClassifier, SentenceEncoder
-from training.scope_data.bank import TemplateBank, other_number, short_form
+from training.scope_data.bank import TemplateBank, blended, other_number, short_form
 from training.scope_data.dataset import Split
 from training.scope_data.facts import Fact, SubjectSet, one_per_subject, split_of
 from training.scope_data.held_out_memory import KnownVectors
@@ -153,6 +154,39 @@ def test_a_number_in_a_name_is_changed() -> None:
     assert found == {"1996 Winter Games", "1997 Winter Games", "1999 Winter Games", "2000 Winter Games",
                      "2008 Winter Games"}  # fmt: skip
     assert other_number("Orla Venn", random.Random(0)) is None
+
+
+def test_a_blended_name_differs_by_more_than_a_slip_of_the_pen() -> None:
+    """One long word keeps half of its letters, and two or more of the others change; short names are not blended."""
+    found = {blended("Orla Haverford", "Tilda Menzwick", random.Random(seed)) for seed in range(60)} - {None}
+    assert len(found) > 5
+    for name in found:
+        first, last = name.split()
+        assert first == "Orla"
+        assert len(last) == len("Haverford")
+        assert 1 < sum(a != b for a, b in zip(last.casefold(), "haverford", strict=True)) <= 4
+    assert blended("Orla Venn", "Tilda Menzwick", random.Random(0)) is None
+    assert blended("Orla Haverford", "Al Wu", random.Random(0)) is None
+
+
+def test_invented_names_are_told_apart_by_their_letters() -> None:
+    """A name that nobody bears is asked for as stored, and is not the name that looks much like it."""
+    names = ("Haverford", "Menzwick", "Tollbridge", "Ostermund")
+    facts = [
+        Fact("made", f"Orla {name}", "mother", (f"Who is the mother of Orla {name}?",), (f"Orla {name}'s mother is",))
+        for name in names
+    ]
+    maker = maker_of(facts)
+    pairs = [pair for _ in range(20) for pair in (*maker.positives(), *maker.negatives())]
+    for family, in_scope in (("invented_name", True), ("near_name", False)):
+        made = [pair for pair in pairs if pair.family == family]
+        assert made
+        for pair in made:
+            stored, asked = (re.search(r"Orla (\w+)", text) for text in (pair.wording, pair.query))
+            assert stored is not None
+            assert asked is not None
+            assert stored[1] not in names
+            assert (stored[1] == asked[1]) == in_scope == pair.in_scope
 
 
 def test_calibration_is_on_routed_queries(encoder: SentenceEncoder, small_classifier: ScopeClassifier) -> None:

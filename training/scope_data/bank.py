@@ -169,3 +169,25 @@ def other_number(subject: str, rng: random.Random) -> str | None:
     step = rng.choice((-2, -1, 1, 2, 10))
     other = str(abs(int(match[0]) + step)).zfill(len(match[0]))
     return f"{subject[: match.start()]}{other}{subject[match.end() :]}" if other != match[0] else None
+
+
+def blended(name: str, other: str, rng: random.Random) -> str | None:
+    """`name` with one half of a long word exchanged for as much of a word of `other`; None if they are too short.
+
+    At least two letters differ, which is more than a slip of the pen.
+    """
+    words = name.split()
+    places = [at for at, word in enumerate(words) if len(word) > 5 and word.isalpha()]
+    theirs = [word for word in other.split() if len(word) > 4 and word.isalpha()]
+    if not places or not theirs:
+        return None
+    at, donor = rng.choice(places), rng.choice(theirs)
+    word, half = words[at], rng.randint(2, min(4, len(words[at]) // 2))
+    if rng.random() < 0.7:
+        kept, old, new = word[:-half], word[-half:], donor[-half:]
+        mixed = kept + new.casefold()
+    else:
+        kept, old, new = word[half:], word[:half], donor[:half]
+        mixed = new + kept
+    differing = sum(a.casefold() != b.casefold() for a, b in zip(old, new, strict=True))
+    return " ".join([*words[:at], mixed, *words[at + 1 :]]) if differing > 1 else None

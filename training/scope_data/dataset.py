@@ -14,9 +14,12 @@ from training.scope_data.facts import Fact, split_of
 from training.scope_data.mining import mine_nearest
 from training.scope_data.mixture import mixed
 from training.scope_data.pairs import Pair, PairMaker
+from training.scope_data.passages import TRAINING as PASSAGES
+from training.scope_data.passages import Passage, load_passages
 from training.scope_data.sources import read_facts, read_prose, read_unrelated
 from training.scope_data.statement_pairs import statement_pairs
-from training.scope_data.statements import TRAINING, draw_statements, load_events
+from training.scope_data.statements import TRAINING as EVENTS
+from training.scope_data.statements import draw_statements, load_events
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ def build_splits(
     facts = [fact for fact in _thinned(read_facts(data), seed) if fact.source != leave_out]
     facts = random.Random(seed).sample(facts, min(len(facts), pairs))  # a small run stays small
     unrelated, prose = read_unrelated(data)[:-UNRELATED_TEST], read_prose(data, 12_000)
+    passages = load_passages(*PASSAGES)
     splits: dict[str, Split] = {}
     for name, count in (("train", pairs), ("calibration", pairs // 12), ("test", pairs // 12)):
         rng = random.Random(f"{seed}/{name}")
@@ -66,14 +70,19 @@ def build_splits(
         near = mine_nearest(chosen, encoder, rng, queries=max(200, min(len(chosen), pairs // 12)))
         made = [*maker.positives(), *maker.negatives(), *maker.nearest(near)]
         if leave_out != "statements":
-            made += _statements(count // 40, maker, questions, rng)
+            told = [passage for passage in passages if split_of(passage.about, seed) == name]
+            made += _statements(count // 40, told, maker, questions, rng)
         splits[name] = Split(chosen, mixed(made, count, rng), questions)
         logger.info("%s: %d facts, %d pairs", name, len(chosen), len(splits[name].pairs))
     return splits
 
 
-def _statements(count: int, maker: PairMaker, unrelated: Sequence[str], rng: random.Random) -> list[Pair]:
-    statements = draw_statements(load_events(*TRAINING), rng, count)
+def _statements(
+    count: int, passages: Sequence[Passage], maker: PairMaker, unrelated: Sequence[str], rng: random.Random
+) -> list[Pair]:
+    """Pairs of `count` statements made from templates, and of the passages, told of each thing and of its namesake."""
+    statements = draw_statements(load_events(*EVENTS), rng, count)
+    statements += [told.as_statement() for passage in passages for told in (passage, passage.renamed())]
     return list(statement_pairs(statements, maker.augment, unrelated, rng))
 
 

@@ -20,7 +20,13 @@ from memedit.memory.encoding import TextEncoder
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.report import ScopeReport
 from memedit.scope.router import Route, Router
-from training.scope_data.held_out_memory import HeldOut, KnownVectors, held_out_facts, held_out_statements
+from training.scope_data.held_out_memory import (
+    HeldOut,
+    KnownVectors,
+    held_out_facts,
+    held_out_passages,
+    held_out_statements,
+)
 from training.scope_data.routed import route_all
 
 REPORTED = 10_000
@@ -47,7 +53,10 @@ SETTINGS = (
     Setting("zsre", 100_000, 950),
     Setting("knowedit", 10_000, 400),
     Setting("statements", 10_000, 400),
+    Setting("passages", 10_000, 500),
 )
+_MAKERS = {"statements": held_out_statements, "passages": held_out_passages}
+"""Of what is no file of facts, how its memory is made."""
 
 
 def measure_routing(
@@ -74,7 +83,7 @@ def measure_routing(
     stated: list[tuple[float, bool, bool]] = []
     known = KnownVectors(encoder)
     for setting in tqdm(settings, desc="held-out memories"):
-        make = held_out_statements if setting.source == "statements" else held_out_facts
+        make = _MAKERS.get(setting.source, held_out_facts)
         held_out = make(data, setting.source, setting.edits, setting.queries, seed=seed, encoder=known)
         scores, decisions = _route_all(classifier, known, held_out, errors)
         rows.append({"memory": setting.source, "edits": len(held_out.wordings), **scores})

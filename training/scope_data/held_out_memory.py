@@ -14,8 +14,11 @@ from memedit.memory.encoding import TextEncoder
 from training.scope_data.bank import TemplateBank
 from training.scope_data.dataset import UNRELATED_TEST
 from training.scope_data.facts import Fact, SubjectSet, normalise, one_per_subject, split_of
+from training.scope_data.passages import HELD_OUT as PASSAGES
+from training.scope_data.passages import load_passages
 from training.scope_data.sources import read_facts, read_test_facts, read_unrelated
-from training.scope_data.statements import HELD_OUT, draw_statements, load_events
+from training.scope_data.statements import HELD_OUT as EVENTS
+from training.scope_data.statements import draw_statements, load_events
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def held_out_statements(
     """A memory of statements on topics never trained on, among training facts; arguments as `held_out_facts`."""
     del source, encoder  # one signature for both kinds of memory
     rng = random.Random(seed)
-    drawn = draw_statements(load_events(*HELD_OUT), rng, queries)
+    drawn = draw_statements(load_events(*EVENTS), rng, queries)
     # A clean memory holds one statement about each thing: two would be two edits of one fact.
     statements = list({statement.misses[0]: statement for statement in drawn}.values())
     wordings = [statement.wording for statement in statements]
@@ -129,6 +132,30 @@ def held_out_statements(
         "unrelated": read_unrelated(data)[-UNRELATED_TEST:],
     }
     return HeldOut(wordings, inside, outside, len(others) - len(clean))
+
+
+def held_out_passages(
+    data: Path, source: str, edits: int, queries: int, *, seed: int, encoder: KnownVectors
+) -> HeldOut:
+    """A memory of passages on domains never trained on, among training facts; arguments as `held_out_facts`.
+
+    Each passage is asked all its questions, up to `queries` of each kind.
+    """
+    del source, encoder  # one signature for all kinds of memory
+    rng = random.Random(seed)
+    statements = [passage.as_statement() for passage in load_passages(*PASSAGES)]
+    wordings = [statement.wording for statement in statements]
+    distractors = draw_distractors(read_facts(data), "counterfact", edits, rng)
+    wordings += [wording for wording, _ in distractors[: edits - len(wordings)]]
+    inside = [(text, s.wording) for s in statements for part in s.questions for text in part]
+    outside = {
+        "neighbour": [text for s in statements for text in s.others],
+        "same_subject": [text for s in statements for text in s.misses],
+    }
+    drawn = {family: rng.sample(texts, min(queries, len(texts))) for family, texts in outside.items()}
+    unrelated = read_unrelated(data)[-UNRELATED_TEST:]
+    asked = rng.sample(inside, min(queries, len(inside)))
+    return HeldOut(wordings, {"paraphrase": asked}, {**drawn, "unrelated": unrelated}, 0)
 
 
 def draw_distractors(facts: Sequence[Fact], source: str, count: int, rng: random.Random) -> list[tuple[str, str]]:

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from memedit.scope.augment import Augmenter
-from training.scope_data.bank import TemplateBank, other_number, short_form
+from training.scope_data.bank import TemplateBank, blended, other_number, short_form
 from training.scope_data.facts import Fact, normalise, templated
 from training.scope_data.labels import kinds_of
 
 NEAR_MISSES = (
     "neighbour", "swapped_subject", "number", "same_subject", "nearest", "step_aside", "inverse", "about_answer",
-    "trap", "statement_miss", "statement_other",
+    "trap", "statement_miss", "statement_other", "near_name",
 )  # fmt: skip
 """Families of negatives that look like the edit; the threshold is chosen on these."""
 
@@ -79,6 +79,8 @@ class PairMaker:
             if short := self._short(fact):
                 yield self._pair(fact.wordings[0], short, in_scope=True, family="alias")
             yield from self._told(fact)
+            if invented := self._invented(fact):
+                yield self._pair(invented[0], invented[1], in_scope=True, family="invented_name")
 
     def negatives(self) -> Iterator[Pair]:
         """Pairs in which the query asks for something else."""
@@ -98,6 +100,8 @@ class PairMaker:
             ):
                 if found:
                     yield self._pair(wording, found, in_scope=False, family=family)
+            if invented := self._invented(fact):
+                yield self._pair(invented[0], invented[2], in_scope=False, family="near_name")
             yield from self._nothing_asked(fact, wording)
             yield from self._trapped(fact, wording)
             yield self._pair(wording, self._rng.choice(self._unrelated), in_scope=False, family="unrelated")
@@ -151,6 +155,25 @@ class PairMaker:
         theirs = others[min(at, len(others) - 1)] if at else others[0]
         same = normalise(theirs) in normalise(fact.subject) or normalise(words[at]) == normalise(theirs)
         return None if same or len(words[at]) < 3 else " ".join([*words[:at], theirs, *words[at + 1 :]])
+
+    def _invented(self, fact: Fact) -> tuple[str, str, str] | None:
+        """A wording about a name that nobody bears, a query about it, and one about a name that looks much like it.
+
+        Names that are known from other texts can be told apart by what they mean; these only by their letters.
+        """
+        name = self._blend(fact, fact.subject)
+        # As often as not the other name is the true one.
+        rival = self._blend(fact, name or fact.subject) if self._rng.random() < 0.5 else fact.subject
+        wording, query = self._rng.choice(fact.wordings), self._rng.choice(fact.asked)
+        if not name or not rival or fact.subject not in wording or fact.subject not in query or wording == query:
+            return None
+        return (
+            wording.replace(fact.subject, name), query.replace(fact.subject, name), query.replace(fact.subject, rival)
+        )  # fmt: skip
+
+    def _blend(self, fact: Fact, name: str) -> str | None:
+        other = self._bank.other_subject(fact, self._rng)
+        return blended(name, other, self._rng) if other else None
 
     def _told(self, fact: Fact) -> Iterator[Pair]:
         """The edit is a sentence or short passage that tells the fact."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from memedit.memory import EditMemory
 from memedit.memory.encoding import TextEncoder
+from memedit.scope.calibration import IDENTITY
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.router import Route, Router
 from training.scope_data.dataset import Split
@@ -17,15 +18,15 @@ from training.scope_data.pairs import NEAR_MISSES, Pair
 
 logger = logging.getLogger(__name__)
 
-QUERIES = 6_000
+QUERIES = 9_000
 """Calibration queries that are routed at most."""
 EDITS = 10_000
 """Edits in the memory that they are routed over: the more are stored, the more often one looks meant."""
 PRIOR = 0.25
 """Share of queries in scope that probabilities are true of; of the pairs made for training more than half are."""
-STATEMENT_LOCALITY = 0.95
+STATEMENT_LOCALITY = 0.8
 """Share of the near-misses of free statements to keep out: whether a passage leaves a question open is far harder to
-tell than whether one fact is another."""
+tell than whether one fact is another. With 0.95 fewer than half of the questions that it answers would be let in."""
 _OF_STATEMENTS = ("statement", "statement_miss", "statement_other")
 
 
@@ -51,6 +52,8 @@ def calibrate_by_routing(
         locality: Share of the near-misses to keep out, but for those of free statements.
         seed: Chooses the queries.
     """
+    # What it was calibrated to before must not decide which candidate is the best.
+    classifier.calibration_, classifier.threshold_ = IDENTITY, None
     stored = {fact.wordings[0]: fact.subject for fact in one_per_subject(split.facts)}
     stored |= {pair.wording: "" for pair in split.pairs if pair.family in _OF_STATEMENTS}
     own = set(stored)
