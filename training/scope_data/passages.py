@@ -14,12 +14,12 @@ this module, written for this project, with invented names. Each holds `[[passag
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from training.scope_data.statements import Statement
+from training.scope_data.tables import read_tables
 
 TRAINING = (
     "work", "trade", "state", "community", "knowledge", "technology", "people", "history", "leisure", "media", "home",
@@ -91,13 +91,7 @@ def load_passages(*names: str, folder: Path = _FOLDER) -> list[Passage]:
     passages: list[Passage] = []
     for name in names:
         path = folder / f"{name}.toml"
-        try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8")).get("passage", [])
-        except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"{path.name}: not TOML: {error}") from error
-        if not tables:
-            raise ValueError(f"{path.name}: expected [[passage]] tables, found none")
-        for place, table in enumerate(tables, 1):
+        for place, table in read_tables(path, "passage"):
             if table.keys() != _KEYS:
                 raise ValueError(
                     f"{path.name}: passage {place}: expected the keys {sorted(_KEYS)}, got {sorted(table)}"

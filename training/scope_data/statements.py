@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import random
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from training.scope_data.tables import read_tables
 from training.scope_data.values import KINDS, draw_value, similar_value
 
 TRAINING = ("business", "policy", "culture", "science", "civic", "sport", "everyday", "technical", "society")
@@ -110,13 +110,7 @@ def load_events(*names: str, folder: Path = _FOLDER) -> list[Event]:
     events: list[Event] = []
     for name in names:
         path = folder / f"{name}.toml"
-        try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8")).get("event", [])
-        except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"{path.name}: not TOML: {error}") from error
-        if not tables:
-            raise ValueError(f"{path.name}: expected [[event]] tables, found none")
-        for place, table in enumerate(tables, 1):
+        for place, table in read_tables(path, "event"):
             topic = table.get("topic", f"event {place}, without a topic")
             try:
                 event = _event(table)
