@@ -10,7 +10,7 @@ from datetime import datetime
 from math import log
 
 from memedit.memory import EditMemory, Hit
-from memedit.scope.words import has_the_names, words_of
+from memedit.scope.words import SharedNames, words_of
 
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 _SHORTEST_QUESTION = 8
@@ -66,7 +66,8 @@ class Retrieval:
         if self.margin is None:
             return above
         # Who asks for a name that the nearest edit has does not mean one without it, however alike they are else.
-        named = [hit for hit in above if has_the_names(hit.wording, query, hits[0].wording)]
+        names = SharedNames(query, hits[0].wording)
+        named = [hit for hit in above if names.are_in(hit.wording)]
         within = [hit for hit in named if hit.score >= hits[0].score - self.margin]
         beyond = named[len(within) :]
         return [*within, *(beyond if len(beyond) <= _FEW else _naming_the_same(query, hits, beyond))]

@@ -14,7 +14,7 @@ from memedit.scope.cache import Basis, RouteCache
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.retrieval import Retrieval
 from memedit.scope.route import TIE, Candidate, Route
-from memedit.scope.words import has_the_names
+from memedit.scope.words import SharedNames
 
 __all__ = ["CACHE_SIZE", "FLOOR", "MARGIN", "NEAREST", "TIE", "Candidate", "Route", "Router"]
 
@@ -160,7 +160,7 @@ class Router:
             for rival in candidates[1:]
             if rival.in_scope
             and _rank(rival.edit) > _rank(candidates[0].edit)
-            and has_the_names(rival.wording, query, candidates[0].wording)
+            and SharedNames(query, candidates[0].wording).are_in(rival.wording)
         ]
         if not rivals:
             return

@@ -40,15 +40,23 @@ def names_of(text: str) -> frozenset[str]:
     )
 
 
-def has_the_names(wording: str, query: str, nearest: str) -> bool:
-    """Whether a wording has at least half of the names that a query and the wording nearest to it have in common.
+class SharedNames:
+    """The names that a query and the wording nearest to it share, read once for all that is compared with them."""
 
-    Or another of the query's: who asks for two things at once may mean either.
-    """
-    asked, own = words_of(query), words_of(wording)
-    # The query's capitals count only where the wording has none: some write all in capitals.
-    names = (names_of(nearest) or names_of(query)) & asked & words_of(nearest)
-    return 2 * len(names & own) >= len(names) or bool(names_of(wording) & asked - names)
+    def __init__(self, query: str, nearest: str) -> None:
+        """Read both texts."""
+        self._asked = words_of(query)
+        # The query's capitals count only where the wording has none: some write all in capitals.
+        self._names = (names_of(nearest) or names_of(query)) & self._asked & words_of(nearest)
+
+    def are_in(self, wording: str) -> bool:
+        """Whether a wording has at least half of them.
+
+        Or another name of the query's: who asks for two things at once may mean either.
+        """
+        return 2 * len(self._names & words_of(wording)) >= len(self._names) or bool(
+            names_of(wording) & self._asked - self._names
+        )
 
 
 def _begins_sentence(text: str, place: int) -> bool:

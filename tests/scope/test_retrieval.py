@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from memedit.memory import EditMemory, Hit
 from memedit.scope import SentenceEncoder
 from memedit.scope.retrieval import Retrieval, last_sentence
-from memedit.scope.words import has_the_names
+from memedit.scope.words import SharedNames
 
 BEFORE = "The ferry was late again and the harbour smelt of tar. Nobody had brought an umbrella. "
 
@@ -109,7 +109,7 @@ def test_a_margin_leaves_out_only_what_is_beyond_it(filled: EditMemory, margin: 
     assert set(map(id_of, hits)) <= set(map(id_of, every))
     for hit in every[1:]:
         if hit.score >= max(floor, every[0].score - margin):
-            assert (hit in hits) == has_the_names(hit.wording, query, every[0].wording)
+            assert (hit in hits) == SharedNames(query, every[0].wording).are_in(hit.wording)
         if hit.score < floor:
             assert hit not in hits
 
