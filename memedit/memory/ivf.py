@@ -36,7 +36,8 @@ _TRIAL_QUERIES = 64
 _DRAWN = np.float32(0.7)
 _SAMPLE = 10_000
 _ITERATIONS = 6
-_CODED_ROWS = 4096
+_PART_ROWS = 4096
+"""Rows that are worked on at a time: room for more would have to be asked for anew each time."""
 _ROUNDING = 1e-5
 _BITS = 4
 _LEVELS = np.array([-1.5104, -0.4528, 0.4528, 1.5104], dtype=np.float32)
@@ -162,9 +163,8 @@ class _Coder:
         # Codes of what is left of a vector without its centre would need a table of their own for each list.
         plain.by_residual, plain.is_trained, plain.ntotal = False, True, len(table)
         faiss.copy_array_to_vector(self._centroids().ravel(), plain.pq.centroids)
-        for first, block in table.blocks():
-            for start in range(0, len(block), _CODED_ROWS):
-                self._add(plain, first + start, block[start : start + _CODED_ROWS])
+        for first, part in table.parts(_PART_ROWS):
+            self._add(plain, first, part)
         return faiss.IndexIVFPQFastScan(plain)
 
     def _centroids(self) -> Vectors:
@@ -261,9 +261,9 @@ class _Trial:
     def __init__(self, queries: Vectors, table: VectorTable) -> None:
         self.queries = queries
         best = np.empty((len(queries), 0), dtype=np.float32)
-        for _, block in table.blocks():
+        for _, part in table.parts(_PART_ROWS):
             # For many queries at once numpy takes a third of the time that FAISS does.
-            scores = np.hstack((best, queries @ block.T))
+            scores = np.hstack((best, queries @ part.T))
             best = np.partition(scores, scores.shape[1] - _K, axis=1)[:, -_K:]
         self._lowest = best.min(axis=1)
 

@@ -75,11 +75,11 @@ class VectorTable:
             found[places] = part
         return found
 
-    def blocks(self) -> Iterator[tuple[int, Vectors]]:
-        """All rows in order, a block or a part of it at a time: the number of the first row, and the vectors."""
+    def parts(self, rows: int = _BLOCK_ROWS) -> Iterator[tuple[int, Vectors]]:
+        """All rows in order, at most `rows` of them at a time: the number of the first row, and the vectors."""
         for start, block in zip(self._starts, self._blocks, strict=True):
-            for first in range(start, min(start + len(block), self._rows), _BLOCK_ROWS):
-                yield first, block[first - start : min(first + _BLOCK_ROWS, self._rows) - start]
+            for first in range(start, min(start + len(block), self._rows), rows):
+                yield first, block[first - start : min(first + rows, self._rows) - start]
 
     def nearest(self, queries: Vectors, k: int) -> Rows:
         """The rows with the largest inner products, by looking at all of them.
@@ -93,7 +93,7 @@ class VectorTable:
         """
         scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
         rows = np.full((len(queries), k), -1, dtype=np.int64)
-        for first, block in self.blocks():
+        for first, block in self.parts():
             more_scores, more = faiss.knn(queries, block, min(k, len(block)), metric=faiss.METRIC_INNER_PRODUCT)
             scores, rows = np.hstack((scores, more_scores)), np.hstack((rows, more + first))
             best = np.argsort(-scores, axis=1, kind="stable")[:, :k]

@@ -260,7 +260,7 @@ def test_a_table_gives_back_its_rows(parts: list[int]) -> None:
     for end, count in zip(np.cumsum(parts), parts, strict=True):
         table.append(vectors[end - count : end])
     assert len(table) == len(vectors)
-    assert np.array_equal(np.concatenate([block for _, block in table.blocks()]), vectors)
+    assert np.array_equal(np.concatenate([part for _, part in table.parts()]), vectors)
     rows = np.random.default_rng(0).integers(len(vectors), size=50)
     assert np.array_equal(table.take(rows), vectors[rows])
     assert table.scores(rows, vectors[-1]) == pytest.approx(vectors[rows] @ vectors[-1], abs=1e-6)

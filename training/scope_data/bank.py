@@ -53,6 +53,23 @@ class TemplateBank:
                 return template.replace("{}", fact.subject)
         return None
 
+    def drawn_relation(self, fact: Fact, rng: random.Random) -> Fact | None:
+        """The subject of `fact` with a relation drawn as `other_relation` draws it, asked for in two ways.
+
+        Without such facts a relation that few facts have is nearly always seen in a near-miss, and its words alone
+        would tell that a query is out of scope.
+        """
+        labels = self._kin_labels.get(fact.label or "", [])
+        for _ in range(4 if labels else 0):
+            label = rng.choice(labels)
+            # Of a relation that is told by its words less surely, only what was written to ask the same thing.
+            template = self._template if is_precise(label) else self._written
+            first, second = template(label, rng), template(label, rng)
+            if first != second and (fact.label, first) not in self._asked and (fact.label, second) not in self._asked:
+                wordings = tuple(template.replace("{}", fact.subject) for template in (first, second))
+                return Fact(fact.source, fact.subject, label, wordings)
+        return None
+
     def other_subject(self, fact: Fact, rng: random.Random) -> str | None:
         """A subject of the same relation, half the time one that shares a word with `fact`'s."""
         own = normalise(fact.subject)
@@ -132,6 +149,9 @@ class TemplateBank:
         mined = self._mined.get(label)
         if mined and rng.random() < MINED_SHARE:
             return rng.choice(mined)
+        return self._written(label, rng)
+
+    def _written(self, label: str, rng: random.Random) -> str:
         relation = self._relations[label]
         return rng.choice((*relation.questions, *relation.clozes))
 

@@ -79,6 +79,8 @@ class PairMaker:
             if short := self._short(fact):
                 yield self._pair(fact.wordings[0], short, in_scope=True, family="alias")
             yield from self._told(fact)
+            if drawn := self._bank.drawn_relation(fact, self._rng):
+                yield self._pair(*drawn.wordings, in_scope=True, family="drawn_relation")
             if invented := self._invented(fact):
                 yield self._pair(invented[0], invented[1], in_scope=True, family="invented_name")
 
@@ -93,6 +95,10 @@ class PairMaker:
                 if other := self._bank.other_relation(fact, self._rng):
                     pair = (other, wording) if self._rng.random() < 0.25 else (wording, other)
                     yield self._pair(*pair, in_scope=False, family="same_subject")
+            if drawn := self._bank.drawn_relation(fact, self._rng):
+                yield from self._other_subject(drawn, drawn.wordings[0])
+                if other := self._bank.other_relation(drawn, self._rng):
+                    yield self._pair(drawn.wordings[0], other, in_scope=False, family="same_subject")
             for family, found in (
                 ("step_aside", self._bank.step_aside(fact, self._rng)),
                 ("inverse", self._bank.inverse(fact, self._rng)),

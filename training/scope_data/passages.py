@@ -23,7 +23,8 @@ from training.scope_data.tables import read_tables
 
 TRAINING = (
     "work", "trade", "state", "community", "knowledge", "technology", "people", "history", "leisure", "media", "home",
-    "daily", "rules", "corrections",
+    "daily", "rules", "corrections", "transport", "health", "money", "learning", "assistant", "stories", "systems",
+    "places",
 )  # fmt: skip
 """The files to train on."""
 
