@@ -8,6 +8,8 @@ from typing import Any
 
 from memedit.scope.card import threshold_sentences
 from memedit.scope.classifier import ScopeClassifier
+from training.scope_data.aspects import HELD_OUT as KINDS
+from training.scope_data.aspects import load_kinds
 from training.scope_data.pairs import Pair
 from training.scope_data.passages import HELD_OUT as PASSAGES
 from training.scope_data.passages import load_passages
@@ -93,7 +95,8 @@ in {fit["seconds"] / 60:.0f} minutes on two cores ({fit["steps"]:.0f} steps, las
 {fit["pairs"]:,} pairs from CounterFact (MIT), zsRE (Levy et al. 2017), KnowEdit and PokeMQA (MIT), the relations of LRE
 (MIT), SimpleQuestions (CC BY 3.0) and Natural Questions (CC BY-SA 3.0), with the project's own wordings of
 91 relations (`training/scope_data/relations`), its own free statements made from templates
-(`training/scope_data/statements`) and its own passages, each on a topic of its own (`training/scope_data/passages`).
+(`training/scope_data/statements`), its own passages, each on a topic of its own (`training/scope_data/passages`), and
+its own questions about everyday things (`training/scope_data/aspects`).
 Subjects are disjoint between training, calibration and test. CounterFact's validation file, the last tenth of zsRE
 and an eighth of KnowEdit's subjects are in none of them, nor is any row that names one of their subjects.
 
@@ -124,11 +127,11 @@ The edits that are asked about were never trained on, one per subject. Where the
 training edits fill it as distractors; they are searched, not asked. Near-misses that name another stored subject
 are dropped ({_dropped(metrics["routing"])}). "Neighbour" is CounterFact's own neighbour prompt; for zsRE and KnowEdit the
 most similar question of the same relation about a subject that is not stored; for statements a question of the
-statement's kind about something else; for passages one of its own questions about a thing with nearly the same name.
+statement's kind about something else; for passages and aspects one of its own questions about another thing, mostly one with nearly the same name.
 "Same subject" asks another relation of the subject (KnowEdit: its own locality prompts; statements and passages:
-questions that they leave open). "Namesake" is the edit's own question with the last word of the name exchanged. "One
+questions that they leave open; aspects: the aspect that comes nearest to what is stored). "Namesake" is the edit's own question with the last word of the name exchanged. "One
 step" is KnowEdit's portability where it names the subject. Statements are made from templates on {len(load_events(*EVENTS))} topics and asked one
-question each; of {len(load_passages(*PASSAGES))} passages on as many topics all questions are asked.
+question each; of {len(load_passages(*PASSAGES))} passages on as many topics all questions are asked; aspects are what is asked about {len(load_kinds(*KINDS))} kinds of things.
 
 | {" | ".join(_COLUMNS.values())} |
 |{"---|" * len(_COLUMNS)}

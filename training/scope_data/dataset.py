@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memedit.memory.encoding import TextEncoder
+from training.scope_data.aspects import TRAINING as KINDS
+from training.scope_data.aspects import Kind, aspect_pairs, draw_edits, load_kinds
 from training.scope_data.bank import TemplateBank
-from training.scope_data.facts import Fact, split_of
+from training.scope_data.facts import Fact, SubjectSet, split_of
 from training.scope_data.mining import mine_nearest
 from training.scope_data.mixture import mixed
 from training.scope_data.pairs import Pair, PairMaker
 from training.scope_data.passages import TRAINING as PASSAGES
 from training.scope_data.passages import Passage, load_passages
-from training.scope_data.sources import read_facts, read_prose, read_unrelated
+from training.scope_data.sources import read_facts, read_prose, read_test_facts, read_unrelated
 from training.scope_data.statement_pairs import statement_pairs
 from training.scope_data.statements import TRAINING as EVENTS
 from training.scope_data.statements import draw_statements, load_events
@@ -27,6 +29,8 @@ LIMITS = {"simplequestions": 4_000, "lre": 2_500}
 """Facts used of each source: subjects guessed from the words, and few wordings, teach less."""
 UNRELATED_TEST = 1_000
 """Questions at the end of Natural Questions that are only asked in the evaluation."""
+_ASPECT_ROUNDS = 2
+"""How often half of the aspects of each kind are drawn: most of them are, so, and most names."""
 CHANGED = {"train": 0.4, "calibration": 0.2, "test": 0.2}
 """Share of queries written in another way: more than in life while training, to learn it."""
 
@@ -58,7 +62,8 @@ def build_splits(
     facts = [fact for fact in _thinned(read_facts(data), seed) if fact.source != leave_out]
     facts = random.Random(seed).sample(facts, min(len(facts), pairs))  # a small run stays small
     unrelated, prose = read_unrelated(data)[:-UNRELATED_TEST], read_prose(data, 12_000)
-    passages = load_passages(*PASSAGES)
+    passages, kinds = load_passages(*PASSAGES), load_kinds(*KINDS)
+    tested = SubjectSet(fact.subject for fact in read_test_facts(data))
     splits: dict[str, Split] = {}
     for name, count in (("train", pairs), ("calibration", pairs // 12), ("test", pairs // 12)):
         rng = random.Random(f"{seed}/{name}")
@@ -69,6 +74,7 @@ def build_splits(
         )  # fmt: skip
         near = mine_nearest(chosen, encoder, rng, queries=max(200, min(len(chosen), pairs // 12)))
         made = [*maker.positives(), *maker.negatives(), *maker.nearest(near)]
+        made += _aspects([kind for kind in kinds if split_of(kind.name, seed) == name], tested, maker, rng)
         if leave_out != "statements":
             told = [passage for passage in passages if split_of(passage.about, seed) == name]
             made += _statements(count // 40, told, maker, questions, rng)
@@ -84,6 +90,18 @@ def _statements(
     statements = draw_statements(load_events(*EVENTS), rng, count)
     statements += [told.as_statement() for passage in passages for told in (passage, passage.renamed())]
     return list(statement_pairs(statements, maker.augment, unrelated, rng))
+
+
+def _aspects(kinds: Sequence[Kind], tested: SubjectSet, maker: PairMaker, rng: random.Random) -> list[Pair]:
+    """Pairs about everyday things, none of which is in the project's test data."""
+    return [
+        pair
+        for kind in kinds
+        for _ in range(_ASPECT_ROUNDS)
+        for pair in aspect_pairs(
+            draw_edits(kind, rng, without=[name for name in kind.subjects if tested.found(name)]), maker.augment
+        )
+    ]
 
 
 def _share(split: str) -> slice:

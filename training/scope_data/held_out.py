@@ -23,6 +23,7 @@ from memedit.scope.router import Route, Router
 from training.scope_data.held_out_memory import (
     HeldOut,
     KnownVectors,
+    held_out_aspects,
     held_out_facts,
     held_out_passages,
     held_out_statements,
@@ -54,8 +55,9 @@ SETTINGS = (
     Setting("knowedit", 10_000, 400),
     Setting("statements", 10_000, 400),
     Setting("passages", 10_000, 500),
+    Setting("aspects", 10_000, 600),
 )
-_MAKERS = {"statements": held_out_statements, "passages": held_out_passages}
+_MAKERS = {"statements": held_out_statements, "passages": held_out_passages, "aspects": held_out_aspects}
 """Of what is no file of facts, how its memory is made."""
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memedit.memory.encoding import TextEncoder
+from training.scope_data.aspects import HELD_OUT as KINDS
+from training.scope_data.aspects import draw_edits, load_kinds
 from training.scope_data.bank import TemplateBank
 from training.scope_data.dataset import UNRELATED_TEST
 from training.scope_data.facts import Fact, SubjectSet, normalise, one_per_subject, split_of
@@ -156,6 +158,26 @@ def held_out_passages(
     unrelated = read_unrelated(data)[-UNRELATED_TEST:]
     asked = rng.sample(inside, min(queries, len(inside)))
     return HeldOut(wordings, {"paraphrase": asked}, {**drawn, "unrelated": unrelated}, 0)
+
+
+def held_out_aspects(data: Path, source: str, edits: int, queries: int, *, seed: int, encoder: KnownVectors) -> HeldOut:
+    """A memory about kinds of things never trained on, among training facts; arguments as `held_out_facts`.
+
+    Half of what may be asked about half of the things is stored; the other half of either makes the near-misses.
+    """
+    del source, encoder  # one signature for all kinds of memory
+    rng = random.Random(seed)
+    found = [edit for kind in load_kinds(*KINDS) for edit in draw_edits(kind, rng)]
+    wordings = [edit.wording for edit in found]
+    distractors = draw_distractors(read_facts(data), "counterfact", edits, rng)
+    wordings += [wording for wording, _ in distractors[: edits - len(wordings)]]
+    asked = rng.sample(found, min(queries, len(found)))
+    outside = {
+        "neighbour": [edit.others[0] for edit in asked],
+        "same_subject": [edit.misses[0] for edit in asked],
+        "unrelated": read_unrelated(data)[-UNRELATED_TEST:],
+    }
+    return HeldOut(wordings, {"paraphrase": [(edit.queries[0], edit.wording) for edit in asked]}, outside, 0)
 
 
 def draw_distractors(facts: Sequence[Fact], source: str, count: int, rng: random.Random) -> list[tuple[str, str]]:

@@ -289,6 +289,21 @@ _KINDRED = (
     {"residence", "death_place", "citizenship", "birth_place", "work_place"},
     {"chief_executive", "chairperson", "founder"},
 )
+_CONTRASTS = (
+    {"birth_place", "death_place"}, {"birth_place", "residence"}, {"birth_place", "work_place"},
+    {"birth_place", "citizenship"}, {"death_place", "work_place"},
+    {"death_place", "citizenship"}, {"father", "mother"}, {"founder", "owner"}, {"founder", "chief_executive"},
+    {"founder", "chairperson"}, {"chief_executive", "chairperson"}, {"founder", "parent_company"},
+    {"author", "publisher"}, {"developer", "publisher"}, {"publisher", "distributor"}, {"composer", "performer"},
+    {"manufacturer", "owner"}, {"designer", "manufacturer"}, {"developer", "owner"}, {"author", "owner"},
+    {"headquarters", "founding_place"},
+    {"continent", "official_language"}, {"continent", "twin_city"}, {"official_language", "twin_city"},
+    {"capital", "head_of_state"}, {"capital", "head_of_government"}, {"head_of_state", "head_of_government"},
+    {"employer", "education"}, {"education", "member_of"}, {"education", "team"}, {"education", "work_place"},
+    {"team", "league"}, {"team", "sport"}, {"league", "sport"}, {"genre", "instrument"}, {"genre", "voice"},
+    {"instrument", "voice"}, {"sport", "team_position"},
+)  # fmt: skip
+"""Of kindred relations, those that surely are not the same: each is told by words that the other never has."""
 _BY_LABEL = {rule.label: rule for rule in RULES}
 
 
@@ -312,4 +327,4 @@ def surely_differ(first: str | None, second: str | None) -> bool:
     """Whether two labels surely ask for different things."""
     if first is None or second is None or first == second:
         return False
-    return not any(first in kin and second in kin for kin in _KINDRED)
+    return {first, second} in _CONTRASTS or not any(first in kin and second in kin for kin in _KINDRED)

@@ -15,6 +15,7 @@ from training.scope_data.labels import kinds_of
 NEAR_MISSES = (
     "neighbour", "swapped_subject", "number", "same_subject", "nearest", "step_aside", "inverse", "about_answer",
     "trap", "statement_miss", "statement_other", "near_name",
+    "other_aspect", "other_thing",
 )  # fmt: skip
 """Families of negatives that look like the edit; the threshold is chosen on these."""
 
