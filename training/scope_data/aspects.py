@@ -15,13 +15,14 @@ files in the folder `aspects` beside this module, written for this project. Each
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from memedit.scope.augment import Augmenter
 from training.scope_data.pairs import Pair
-from training.scope_data.tables import read_tables
+from training.scope_data.tables import as_texts, known_keys, load_tables
 
 TRAINING = ("places", "people", "organisations", "services", "products", "works", "private")
 """The files to train on."""
@@ -30,7 +31,6 @@ HELD_OUT = ("held_out",)
 """The files that are only measured on; their kinds are in no other."""
 
 _FOLDER = Path(__file__).with_name("aspects")
-_KEYS = {"kind", "subjects", "aspects"}
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,7 @@ def load_kinds(*names: str, folder: Path = _FOLDER) -> list[Kind]:
         ValueError: If a file is not as the module says; names file, kind and fault.
         FileNotFoundError: If there is no such file.
     """
-    kinds: list[Kind] = []
-    for name in names:
-        path = folder / f"{name}.toml"
-        for place, table in read_tables(path, "kind"):
-            if table.keys() != _KEYS:
-                raise ValueError(f"{path.name}: kind {place}: expected the keys {sorted(_KEYS)}, got {sorted(table)}")
-            kind = Kind(table["kind"], tuple(table["subjects"]), tuple(map(tuple, table["aspects"])))
-            for fault in _faults(kind):
-                raise ValueError(f"{path.name}: {kind.name}: {fault}")
-            kinds.append(kind)
-    return kinds
+    return load_tables(names, folder, "kind", title="kind", make=_kind, faults=_faults)
 
 
 def draw_edits(kind: Kind, rng: random.Random, *, without: Collection[str] = ()) -> Iterator[AspectEdit]:
@@ -122,6 +112,12 @@ def aspect_pairs(edits: Iterable[AspectEdit], augment: Augmenter) -> Iterator[Pa
         for query in edit.misses:
             yield Pair(edit.wording, augment(query), in_scope=False, family="other_aspect")
         yield Pair(edit.wording, augment(edit.others[0]), in_scope=False, family="other_thing")
+
+
+def _kind(table: Mapping[str, Any]) -> Kind:
+    known_keys(table, {"kind", "subjects", "aspects"})
+    aspects = tuple(as_texts(aspect, "aspects") for aspect in table["aspects"])
+    return Kind(table["kind"], as_texts(table["subjects"], "subjects"), aspects)
 
 
 def _shuffled(templates: Sequence[str], rng: random.Random) -> list[str]:

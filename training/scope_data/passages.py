@@ -14,12 +14,13 @@ this module, written for this project, with invented names. Each holds `[[passag
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from training.scope_data.statements import Statement
-from training.scope_data.tables import read_tables
+from training.scope_data.tables import as_texts, known_keys, load_tables
 
 TRAINING = (
     "work", "trade", "state", "community", "knowledge", "technology", "people", "history", "leisure", "media", "home",
@@ -32,7 +33,6 @@ HELD_OUT = ("held_out",)
 """The files that are only measured on; their domains are in no other."""
 
 _FOLDER = Path(__file__).with_name("passages")
-_KEYS = {"text", "about", "similar", "answered", "open"}
 
 
 @dataclass(frozen=True)
@@ -89,21 +89,13 @@ def load_passages(*names: str, folder: Path = _FOLDER) -> list[Passage]:
         ValueError: If a file is not as the module says; names file, passage and fault.
         FileNotFoundError: If there is no such file.
     """
-    passages: list[Passage] = []
-    for name in names:
-        path = folder / f"{name}.toml"
-        for place, table in read_tables(path, "passage"):
-            if table.keys() != _KEYS:
-                raise ValueError(
-                    f"{path.name}: passage {place}: expected the keys {sorted(_KEYS)}, got {sorted(table)}"
-                )
-            passage = Passage(
-                table["text"], table["about"], table["similar"], tuple(table["answered"]), tuple(table["open"])
-            )
-            for fault in _faults(passage):
-                raise ValueError(f"{path.name}: {passage.about}: {fault}")
-            passages.append(passage)
-    return passages
+    return load_tables(names, folder, "passage", title="about", make=_passage, faults=_faults)
+
+
+def _passage(table: Mapping[str, Any]) -> Passage:
+    known_keys(table, {"text", "about", "similar", "answered", "open"})
+    asked = (as_texts(table[name], name) for name in ("answered", "open"))
+    return Passage(table["text"], table["about"], table["similar"], *asked)
 
 
 def _faults(passage: Passage) -> Iterable[str]:

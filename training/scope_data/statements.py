@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.scope_data.tables import read_tables
+from training.scope_data.tables import as_texts, known_keys, load_tables
 from training.scope_data.values import KINDS, draw_value, similar_value
 
 TRAINING = ("business", "policy", "culture", "science", "civic", "sport", "everyday", "technical", "society")
@@ -107,19 +107,7 @@ def load_events(*names: str, folder: Path = _FOLDER) -> list[Event]:
         ValueError: If a file is not as the module says; names file, topic and fault.
         FileNotFoundError: If there is no such file.
     """
-    events: list[Event] = []
-    for name in names:
-        path = folder / f"{name}.toml"
-        for place, table in read_tables(path, "event"):
-            topic = table.get("topic", f"event {place}, without a topic")
-            try:
-                event = _event(table)
-            except (AttributeError, TypeError) as error:
-                raise ValueError(f"{path.name}: {topic}: {error}") from error
-            for fault in _faults(event):
-                raise ValueError(f"{path.name}: {topic}: {fault}")
-            events.append(event)
-    return events
+    return load_tables(names, folder, "event", title="topic", make=_event, faults=_faults)
 
 
 def draw_statements(events: Iterable[Event], rng: random.Random, count: int) -> list[Statement]:
@@ -140,31 +128,19 @@ def draw_statements(events: Iterable[Event], rng: random.Random, count: int) -> 
 
 
 def _event(table: Mapping[str, Any]) -> Event:
-    _known_keys(table, {"topic", "key", "slots", "statements", "misses", "part"})
+    known_keys(table, {"topic", "key", "slots", "statements", "misses", "part"})
     parts = []
     for part in table["part"]:
-        _known_keys(part, {"answer", "questions"})
-        parts.append(Part(part["answer"], _texts(part["questions"], "questions")))
+        known_keys(part, {"answer", "questions"})
+        parts.append(Part(part["answer"], as_texts(part["questions"], "questions")))
     return Event(
         table["topic"],
-        _texts(table["key"], "key"),
-        {name: kind if isinstance(kind, str) else _texts(kind, name) for name, kind in table["slots"].items()},
-        _texts(table["statements"], "statements"),
-        _texts(table["misses"], "misses"),
+        as_texts(table["key"], "key"),
+        {name: kind if isinstance(kind, str) else as_texts(kind, name) for name, kind in table["slots"].items()},
+        as_texts(table["statements"], "statements"),
+        as_texts(table["misses"], "misses"),
         tuple(parts),
     )
-
-
-def _known_keys(table: Mapping[str, Any], known: set[str]) -> None:
-    if table.keys() != known:
-        missing, unknown = sorted(known - table.keys()), sorted(table.keys() - known)
-        raise TypeError(f"expected the keys {sorted(known)}; missing are {missing}, unknown are {unknown}")
-
-
-def _texts(value: Any, name: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(text, str) and text.strip() for text in value):
-        raise TypeError(f"{name}: expected a list of texts, got {value!r}")
-    return tuple(value)
 
 
 def _faults(event: Event) -> Iterable[str]:
