@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from memedit.errors import InvalidEditError
 
@@ -113,7 +113,7 @@ class Edit:
             raise InvalidEditError(
                 f"valid_from must be before valid_until, got {self.valid_from} and {self.valid_until}"
             )
-        object.__setattr__(self, "metadata", _checked_metadata(self.metadata))
+        object.__setattr__(self, "metadata", checked_metadata(self.metadata))
         _check_integer("priority", self.priority, -MAX_PRIORITY, MAX_PRIORITY)
         _check_integer("revision", self.revision, 0, MAX_REVISION)
         if self.editor is not None:
@@ -245,10 +245,15 @@ def _read_instant(name: str, value: object) -> datetime:
         raise InvalidEditError(f"{name} must be an ISO 8601 string, got {_shown(value)}") from None
 
 
-def _checked_metadata(metadata: object) -> object:
+def checked_metadata(metadata: object) -> dict[str, Any]:
+    """A copy of metadata made of plain dicts and lists, as an edit keeps it.
+
+    Raises:
+        InvalidEditError: It is no mapping of strings to JSON-compatible values, or too large or deep.
+    """
     if not isinstance(metadata, Mapping):
         raise InvalidEditError(f"metadata must be a mapping, got {type(metadata).__name__}")
-    copy = _json_copy("metadata", metadata)
+    copy = cast(dict[str, Any], _json_copy("metadata", metadata))
     # Most edits have none, and a dump costs more than all other checks.
     size = len(json.dumps(copy, ensure_ascii=False).encode()) if copy else 0
     if size > MAX_METADATA_BYTES:

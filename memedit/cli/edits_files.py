@@ -15,7 +15,16 @@ from memedit.cli.console import note, print_json
 from memedit.cli.edits_look import open_edits, state
 from memedit.cli.edits_options import AtRevision, OnContradiction, OnlyNamespace, Policy, reported
 from memedit.cli.loading import open_memory
-from memedit.transfer import BadRow, EditFormat, ImportReport, format_edits, read_edits, store_edits, write_file
+from memedit.transfer import (
+    BadRow,
+    EditFormat,
+    ImportReport,
+    format_edits,
+    newest_last,
+    read_edits,
+    store_edits,
+    write_file,
+)
 
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Store the good rows if others are bad.")]
 Into = Annotated[
@@ -81,7 +90,7 @@ def export(
     with open_edits(memory) as journal:
         edits = state(journal, at).list(namespace)
     if as_json:
-        text = json.dumps([edit.to_dict() for edit in edits], ensure_ascii=False, indent=2) + "\n"
+        text = json.dumps([edit.to_dict() for edit in newest_last(edits)], ensure_ascii=False, indent=2) + "\n"
     else:
         text = format_edits(edits, EditFormat.of(form, output or Path()))
     if output is None:

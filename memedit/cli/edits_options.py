@@ -45,7 +45,12 @@ OnContradiction = Annotated[
 
 def instant(value: datetime | None) -> datetime | None:
     """A time typed without a zone is meant in the zone of this machine."""
-    return None if value is None else value.astimezone(UTC)
+    if value is None:
+        return None
+    try:
+        return value.astimezone(UTC)
+    except (OverflowError, ValueError):  # the last instant there is, which some write for "never"
+        return value.replace(tzinfo=UTC)
 
 
 def json_object(text: str | None) -> dict[str, Any] | None:

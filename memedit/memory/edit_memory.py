@@ -85,7 +85,7 @@ class EditMemory(Journal):
         if store is not None and path is not None:
             raise ValueError(f"expected a path or a store, got both: {str(path)!r} and a {type(store).__name__}")
         self.encoder = encoder
-        self.path = None if path in (None, ":memory:") else Path(str(path))
+        self.path = None if path is None or str(path) == ":memory:" else Path(path)
         self.same_fact = same_fact
         super().__init__(SQLiteStore(self.path) if store is None else store)
         self._searcher = Searcher(self._store, encoder)
@@ -219,7 +219,10 @@ class EditMemory(Journal):
             InvalidEditError: A field is unknown or invalid, another edit of the namespace has
                 this prompt already, or an edit that is to erase got no refusal; nothing was changed.
         """
-        known = self._new_vectors([changed_edit(self.get(edit_id), changes)])
+        checked = changed_edit(self.get(edit_id), changes)
+        known = self._new_vectors([checked])
+        # Read from the edit, since what was given may be an iterator that is used up by now.
+        changes = {name: getattr(checked, name) for name in changes}
         with self._writing():
             changed = changed_edit(self.get(edit_id), changes)
             return self._writer.write(Action.UPDATED, changed, known).edit

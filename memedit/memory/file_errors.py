@@ -35,7 +35,8 @@ def translated_errors(path: Path | None) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, UnicodeEncodeError) as error:
-        raise translated(error, path) from error
+        # Without a cause, which may quote the text of an edit.
+        raise translated(error, path) from None
 
 
 def translated(error: sqlite3.Error | UnicodeEncodeError, path: Path | None) -> MemeditError:
@@ -44,7 +45,10 @@ def translated(error: sqlite3.Error | UnicodeEncodeError, path: Path | None) -> 
         return InvalidEditError("an id or a namespace must be valid Unicode, got a lone surrogate")
     code = getattr(error, "sqlite_errorcode", None)
     if code is None and isinstance(error, sqlite3.OperationalError):
-        # Python's own, where a text is not UTF-8 any more; its message quotes the text.
-        code = sqlite3.SQLITE_CORRUPT
+        # Python's own; its message quotes the text.
+        return MemoryFileError(
+            f"{describe(path)} is damaged: a text in it cannot be read; `memedit doctor` tells whether that can be put "
+            "right, else restore it from a backup"
+        )
     sentence = _SENTENCES.get((code or 0) & _PRIMARY, f"cannot be used: {error}")
     return MemoryFileError(f"{describe(path)} {sentence}")

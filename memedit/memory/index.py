@@ -140,8 +140,8 @@ class VectorIndex:
         for entry in entries:
             if entry.vectors is None:
                 raise MemoryFileError(
-                    f"the stored vectors of edit {entry.edit_id!r} are missing or damaged; open "
-                    "the memory again to have them computed again"
+                    f"the stored vectors of edit {entry.edit_id!r} are missing or damaged; open the memory again "
+                    "to have them computed again, and if that does not help, use `memedit doctor --repair`"
                 )
             by_namespace[entry.namespace].append(entry)
         for namespace, several in by_namespace.items():

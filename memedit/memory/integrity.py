@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
@@ -13,7 +13,7 @@ from memedit.errors import MemoryFileError
 from memedit.memory.encoding import TextEncoder
 from memedit.memory.file_errors import translated_errors
 from memedit.memory.opening import complete_vectors, prepare
-from memedit.memory.rows import CURRENT, EVENTS, EventRow, read_event, state_row
+from memedit.memory.rows import CURRENT, EVENTS, VECTORS, EventRow, read_event, read_vectors, state_row
 from memedit.memory.sqlite import SQLiteStore
 from memedit.memory.store import GONE, Action, EncoderStamp, Event
 
@@ -76,7 +76,7 @@ def check(store: SQLiteStore, encoder: TextEncoder | None = None) -> Checkup:
     Raises:
         MemoryFileError: The file cannot be read.
     """
-    with store.snapshot():
+    with store.snapshot(), _any_text(store):
         faults = _file_faults(store)
         if any(not fault.is_repairable for fault in faults):
             return Checkup(faults=faults)
@@ -105,7 +105,9 @@ def repair(store: SQLiteStore, encoder: TextEncoder) -> None:
     """
     with translated_errors(store.path):
         store._open_connection.execute("REINDEX")
-    with store.transaction(), translated_errors(store.path):
+    with store.transaction(), translated_errors(store.path), _any_text(store):
+        # Not by their ids: they may be no text any more.
+        store._open_connection.execute("DELETE FROM edits WHERE id NOT IN (SELECT edit_id FROM events)")
         store.rebuild(_wrong_states(store))
         store._open_connection.execute(f"DELETE {_ORPHANS}")
     if not _is_foreign(store, encoder):
@@ -182,7 +184,14 @@ def _vector_faults(store: SQLiteStore) -> list[Fault]:
 
 
 def _lacking(store: SQLiteStore) -> list[str]:
-    return [entry.edit_id for entry in store.entries() if entry.vectors is None]
+    stamp = store.encoder
+    left = dict(_each(store, "SELECT id, wordings FROM edits"))
+    # In the order of the file, in which those of one edit lie together.
+    rows = _each(store, f"{VECTORS} ORDER BY rowid")
+    for edit_id, vectors in read_vectors(rows, stamp.dimension if stamp else 0):
+        if vectors is not None and left.get(edit_id) == len(vectors):
+            del left[edit_id]
+    return list(left)
 
 
 def _encoder_faults(store: SQLiteStore, encoder: TextEncoder | None) -> list[Fault]:
@@ -218,6 +227,17 @@ def _read(row: EventRow, store: SQLiteStore) -> Event | None:
     return event if is_right else None
 
 
+@contextmanager
+def _any_text(store: SQLiteStore) -> Iterator[None]:
+    """Inside, what is no UTF-8 any more is read as a text that equals none, and is no error."""
+    connection = store._open_connection
+    connection.text_factory = lambda data: data.decode(errors="surrogateescape")
+    try:
+        yield
+    finally:
+        connection.text_factory = str
+
+
 def _each(store: SQLiteStore, statement: str) -> Iterator[Any]:
     with translated_errors(store.path), closing(store._open_connection.cursor()) as cursor:
         yield from cursor.execute(statement)
@@ -230,6 +250,6 @@ def _number(store: SQLiteStore, statement: str) -> int:
 
 def _edits(edit_ids: Collection[str]) -> str:
     """How many edits, and which the first of them are, with the verb."""
-    named = ", ".join(sorted(edit_ids)[:_NAMED])
+    named = ", ".join(name.encode(errors="backslashreplace").decode() for name in sorted(edit_ids)[:_NAMED])
     more = ", …" if len(edit_ids) > _NAMED else ""
     return f"{len(edit_ids)} edit{' is' if len(edit_ids) == 1 else 's are'} ({named}{more})"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from memedit.errors import EncoderMismatchError
+from memedit.errors import EncoderMismatchError, MemoryFileError
 from memedit.memory.encoding import TextEncoder, encode_texts
 from memedit.memory.store import EditStore, EncoderStamp
 
@@ -21,8 +21,14 @@ def check_encoder(store: EditStore, encoder: TextEncoder) -> None:
 
     Raises:
         EncoderMismatchError: They are.
+        MemoryFileError: There are edits, and nothing tells whose their vectors are.
     """
     stamp = store.encoder
+    if stamp is None and store.count():
+        raise MemoryFileError(
+            "the memory is damaged: it does not tell any more which encoder made its vectors; "
+            "`memedit doctor --repair` has them computed again"
+        )
     if stamp is not None and stamp != _stamp_of(encoder):
         raise EncoderMismatchError(
             f"the memory's vectors were made with encoder {stamp.id!r} ({stamp.dimension} "
@@ -59,7 +65,7 @@ def prepare(store: EditStore, encoder: TextEncoder, *, reencode: bool) -> None:
 
 
 def complete_vectors(store: EditStore, encoder: TextEncoder, lacking: Sequence[str]) -> None:
-    """Compute vectors that are missing or damaged again.
+    """Compute vectors that are missing or damaged again, of what the journal tells of their edits.
 
     Args:
         store: The store.
@@ -75,6 +81,8 @@ def complete_vectors(store: EditStore, encoder: TextEncoder, lacking: Sequence[s
         known = encode_texts(encoder, (text for edit in edits for text in edit.wordings))
         with store.transaction():
             check_encoder(store, encoder)
+            # What tells how many vectors they need may be as damaged as the vectors.
+            store.rebuild(batch)
             store.put_vectors({edit: np.stack([known[text] for text in edit.wordings]) for edit in edits})
     if lacking:
         logger.info("the vectors of %d edits were computed again", len(lacking))

@@ -13,7 +13,7 @@ from memedit.edits import Edit, EditKind
 from memedit.errors import MemoryFileError
 from memedit.memory.encoding import Vectors
 from memedit.memory.selection import EVERYTHING, Selection
-from memedit.memory.store import GONE, Action, EncoderStamp, Event, IndexEntry, tombstone
+from memedit.memory.store import GONE, IN_TRANSACTION, Action, EncoderStamp, Event, IndexEntry, tombstone
 from memedit.memory.wordings import prompt_key
 
 
@@ -44,6 +44,7 @@ class RamStore:
     def __init__(self) -> None:
         """Make an empty store."""
         self._tables: _Tables | None = _Tables()
+        self._is_writing = False
 
     @property
     def revision(self) -> int:
@@ -58,17 +59,22 @@ class RamStore:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All writes of the block are kept when it ends, or none if it raises."""
+        self._check_idle()
         before = self._open.copy()
+        self._is_writing = True
         try:
             yield
         except BaseException:
             self._tables = before
             raise
+        finally:
+            self._is_writing = False
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """All reads of the block see one revision: nobody else can write."""
         self._check_open()
+        self._check_idle()
         yield
 
     def append(self, action: Action, edit: Edit, vectors: Vectors | None, reverts: int | None = None) -> Event:
@@ -220,6 +226,10 @@ class RamStore:
     def close(self) -> None:
         """Let go of everything; a second call does nothing."""
         self._tables = None
+
+    def _check_idle(self) -> None:
+        if self._is_writing:
+            raise MemoryFileError(f"the memory in RAM {IN_TRANSACTION}")
 
     def _check_open(self) -> None:
         _ = self._open

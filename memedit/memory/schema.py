@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from memedit.errors import MemoryFileError
 from memedit.memory.file_errors import describe, translated_errors
@@ -89,7 +90,12 @@ def connect(path: Path | None) -> sqlite3.Connection:
         )
         on_error.callback(connection.close)
         # Looked at before anything is set: a foreign database must stay as it is.
-        is_empty = _check_owner(connection, path)
+        # In one transaction: another process may be creating the tables.
+        connection.execute("BEGIN")
+        try:
+            is_empty = _check_owner(connection, path)
+        finally:
+            connection.execute("ROLLBACK")
         if path is not None:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -120,9 +126,8 @@ def copy_database(connection: sqlite3.Connection, path: Path) -> None:
         MemoryFileError: The file cannot be written.
     """
     check_path(path)
-    partial = path.with_name(f"{path.name}.partial")
+    partial = path.with_name(f"memedit-{uuid4().hex}.partial")
     with translated_errors(path), ExitStack() as on_error:
-        partial.unlink(missing_ok=True)
         make_private(partial)
         on_error.callback(partial.unlink)
         # Writes what is in use and nothing that was deleted; others go on writing meanwhile.

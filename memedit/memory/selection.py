@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from memedit.edits import Edit, EditKind
+from memedit.edits import Edit, EditKind, checked_metadata
 from memedit.errors import InvalidEditError
 
 
@@ -40,10 +40,11 @@ class Selection:
         Raises:
             InvalidEditError: An argument is of the wrong type or names no kind.
         """
-        if isinstance(tags, str):
-            raise InvalidEditError("tags must be several strings, got str")
-        if metadata is not None and not isinstance(metadata, Mapping):
-            raise InvalidEditError(f"metadata must be a mapping, got {type(metadata).__name__}")
+        if isinstance(tags, str) or not isinstance(tags, Iterable):
+            raise InvalidEditError(f"tags must be several strings, got {type(tags).__name__}")
+        tags = tuple(tags)
+        if not all(isinstance(tag, str) for tag in tags):
+            raise InvalidEditError(f"tags must be strings, got {tags!r}")
         if text is not None and not isinstance(text, str):
             raise InvalidEditError(f"text must be a string, got {type(text).__name__}")
         try:
@@ -51,7 +52,9 @@ class Selection:
         except ValueError:
             kinds = ", ".join(each.value for each in EditKind)
             raise InvalidEditError(f"kind must be one of {kinds}, got {kind!r}") from None
-        return cls(tuple(tags), dict(metadata or {}), wanted, None if text is None else text.casefold())
+        # Metadata in the form in which an edit keeps it.
+        values = {} if metadata is None else checked_metadata(metadata)
+        return cls(tags, values, wanted, None if text is None else text.casefold())
 
     def __bool__(self) -> bool:
         """Whether anything is asked for."""

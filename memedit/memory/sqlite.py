@@ -21,7 +21,7 @@ from memedit.memory.file_errors import describe, translated, translated_errors
 from memedit.memory.rows import CURRENT, EVENTS, VECTORS, event_row, read_event, read_vectors, state_row, vector_rows
 from memedit.memory.schema import SCHEMA_VERSION, backup_path, check_absent, check_path, connect, copy_database
 from memedit.memory.selection import EVERYTHING, Selection
-from memedit.memory.store import GONE, Action, EncoderStamp, Event, IndexEntry, tombstone
+from memedit.memory.store import GONE, IN_TRANSACTION, Action, EncoderStamp, Event, IndexEntry, tombstone
 from memedit.memory.wordings import prompt_key
 
 # Told by the index of events alone, without their long rows: this runs at each opening.
@@ -66,8 +66,9 @@ class SQLiteStore:
 
     def __init__(self, path: Path | None) -> None:
         """Open or make the file."""
-        self.path = path
-        self._connection: sqlite3.Connection | None = connect(path)
+        # Absolute, so that it stays the same file when the process changes its folder.
+        self.path = None if path is None else path.absolute()
+        self._connection: sqlite3.Connection | None = connect(self.path)
 
     @classmethod
     def in_ram(cls, path: Path) -> Self:
@@ -95,11 +96,12 @@ class SQLiteStore:
 
     @property
     def encoder(self) -> EncoderStamp | None:
-        """Who made the vectors; None before the first `stamp`."""
+        """Who made the vectors; None before the first `stamp`, or if that cannot be told any more."""
         meta = dict(self._rows("SELECT name, value FROM meta"))
-        if not meta:
+        encoder_id, dimension = meta.get("encoder_id"), meta.get("encoder_dimension")
+        if not isinstance(encoder_id, str) or not isinstance(dimension, int):
             return None
-        return EncoderStamp(id=meta["encoder_id"], dimension=meta["encoder_dimension"])
+        return EncoderStamp(id=encoder_id, dimension=dimension)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -226,9 +228,10 @@ class SQLiteStore:
                     continue
                 _, namespace, start, end, wordings = state
                 is_whole = found is not None and len(found) == wordings
-                yield IndexEntry(edit_id, namespace, _instant(start), _instant(end), found if is_whole else None)
+                instants = self._instant(start, edit_id), self._instant(end, edit_id)
+                yield IndexEntry(edit_id, namespace, *instants, found if is_whole else None)
         for edit_id, namespace, start, end, _ in left.values():
-            yield IndexEntry(edit_id, namespace, _instant(start), _instant(end), None)
+            yield IndexEntry(edit_id, namespace, self._instant(start, edit_id), self._instant(end, edit_id), None)
 
     def stamp(self, encoder: EncoderStamp) -> None:
         """Drop all vectors and note who makes the next ones; inside `transaction` only."""
@@ -273,15 +276,20 @@ class SQLiteStore:
         """
         if self.path is None:
             return
-        for version in range(1, SCHEMA_VERSION):
-            backup_path(self.path, version).unlink(missing_ok=True)
-        self._rows("VACUUM")
-        is_busy, *_ = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        try:
+            for version in range(1, SCHEMA_VERSION):
+                backup_path(self.path, version).unlink(missing_ok=True)
+            self._rows("VACUUM")
+            is_busy, *_ = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        except (MemoryFileError, OSError) as error:
+            raise self._not_scrubbed(str(error)) from error
         if is_busy:
-            raise MemoryFileError(
-                f"{describe(self.path)} may still hold what was purged, because another process is reading it; "
-                "purge the edit again when that has finished"
-            )
+            raise self._not_scrubbed("another process is reading it")
+
+    def _not_scrubbed(self, why: str) -> MemoryFileError:
+        return MemoryFileError(
+            f"{describe(self.path)} may still hold what was purged: {why}; purge the edit again when that is over"
+        )
 
     def backup(self, path: Path) -> None:
         """Copy one revision to a new memory file, while others read and write.
@@ -298,6 +306,17 @@ class SQLiteStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _instant(self, text: str | None, edit_id: str) -> datetime | None:
+        if text is None:
+            return None
+        try:
+            return datetime.fromisoformat(text)
+        except (ValueError, TypeError):
+            raise MemoryFileError(
+                f"{describe(self.path)} is damaged: when edit {edit_id!r} is valid cannot be read; "
+                "`memedit doctor --repair` puts that right"
+            ) from None
 
     @property
     def _open_connection(self) -> sqlite3.Connection:
@@ -328,7 +347,7 @@ class SQLiteStore:
         try:  # not `translated_errors`: this is what adding many edits does most
             return self._open_connection.execute(statement, values).fetchall()
         except (sqlite3.Error, UnicodeEncodeError) as error:
-            raise translated(error, self.path) from error
+            raise translated(error, self.path) from None  # see `translated_errors`
 
     def _events(self, statement: str, values: Sequence[Any]) -> list[Event]:
         return [read_event(row, self.path) for row in self._rows(statement, values)]
@@ -338,6 +357,8 @@ class SQLiteStore:
 
     @contextmanager
     def _until_commit(self, begin: str) -> Iterator[None]:
+        if self._open_connection.in_transaction:
+            raise MemoryFileError(f"{describe(self.path)} {IN_TRANSACTION}")
         self._rows(begin)
         try:
             yield
@@ -362,7 +383,3 @@ class SQLiteStore:
 
     def _drop_vectors(self, edit_id: str) -> None:
         self._rows("DELETE FROM vectors WHERE edit_id = ?", (edit_id,))
-
-
-def _instant(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

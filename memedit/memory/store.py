@@ -46,6 +46,10 @@ class Action(StrEnum):
 GONE = frozenset({Action.REMOVED, Action.PURGED})
 """Actions after which an edit is not current."""
 
+IN_TRANSACTION = (
+    "cannot be searched or changed by what is called while it is being changed, such as a policy for contradictions"
+)
+"""What a store says of itself when its `transaction` or `snapshot` begins inside its `transaction`."""
 PURGED_TEXT = "(purged)"
 """Stands in the history of a purged edit where its texts were."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from memedit.edits import Edit
 from memedit.errors import DatasetError, MemoryFileError
@@ -60,7 +62,12 @@ def format_edits(edits: Iterable[Edit], format: EditFormat) -> str:
     """
     if format not in _WRITERS:
         raise DatasetError(f"edits can be written as {' or '.join(_WRITERS)}, not as {format}")
-    return _WRITERS[format](sorted(edits, key=lambda edit: edit.revision))
+    return _WRITERS[format](newest_last(edits))
+
+
+def newest_last(edits: Iterable[Edit]) -> list[Edit]:
+    """Edits in the order of their last change, in which an import stores them."""
+    return sorted(edits, key=lambda edit: edit.revision)
 
 
 def write_file(path: Path, text: str) -> None:
@@ -74,10 +81,14 @@ def write_file(path: Path, text: str) -> None:
         if path.exists() and not path.is_file():
             path.write_bytes(data)  # a device or a pipe; a folder refuses
             return
-        part = path.resolve().with_name(f"{path.name}.part")
+        target = path.resolve()
+        part = target.with_name(f"memedit-{uuid4().hex}.part")
         try:
-            part.write_bytes(data)
-            part.replace(path.resolve())
+            with part.open("xb") as file:
+                if target.exists():  # who may not read the old file may not read the new one
+                    part.chmod(stat.S_IMODE(target.stat().st_mode))
+                file.write(data)
+            part.replace(target)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:

@@ -18,6 +18,7 @@ VERSION = 1
 """Version of that format; a reader takes this one and all before it."""
 
 _DEEPEST_LIST = 20
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _NO_UTF8 = re.compile("[\ud800-\udfff]")
 """What `surrogateescape` leaves where bytes are no UTF-8; decoded text never holds it otherwise."""
 _SPACES = re.compile(r"[ \t\r\n]*")
@@ -207,7 +208,7 @@ def _nth(number: int, entries: list[Any]) -> str:
 
 def _of_lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:
     # Not splitlines(): a string in JSON may hold U+2028 and its kin unescaped.
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(_LINE_END.split(text), start=1):
         if not line.strip():
             continue
         try:

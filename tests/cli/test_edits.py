@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,25 @@ def test_an_edit_can_be_added_changed_removed_and_brought_back(run: Run, run_jso
     shown = run("edits", "list", "--memory", memory)
     assert shown.exit_code == 0
     assert edit_id in shown.stdout
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "UTC"])
+def test_the_last_instant_there_is_can_be_typed(
+    run_json: RunJson, memory: Path, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What some write for "never" is an instant in every time zone, at both ends of time."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        added = run_json(
+            "edits", "add", PROMPT, "Dana Reyes", "--memory", memory, "--valid-from", "0001-01-01T00:00:00",
+            "--valid-until", "9999-12-31T23:59:59",
+        )  # fmt: skip
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert added["valid_until"].startswith(("9999-12-31", "9999-12-30"))
+    assert added["valid_from"].startswith("0001-01-01")
 
 
 def test_an_edit_may_name_its_editor(run: Run, run_json: RunJson, memory: Path) -> None:

@@ -108,6 +108,10 @@ def test_exports_are_files_that_import_takes(run: Run, run_json: RunJson, memory
         assert run("edits", "export", "--memory", memory, "--format", form).stdout == path.read_text()
         run_json("edits", "import", path, "--memory", copy)
         exports[form] = run("edits", "export", "--memory", copy).stdout
+    first, second = run_json("edits", "list", "--memory", memory)
+    run_json("edits", "update", first["id"], "--target", "Max Ono", "--memory", memory)
+    listed = run_json("edits", "export", "--memory", memory)
+    assert [edit["id"] for edit in listed] == [second["id"], first["id"]]  # as in the other forms, the newest last
     header, *rows = exports["csv"].splitlines()
     assert json.loads(header) == {"format": "memedit-edits", "version": 1}
     assert rows == [LINES[0], LINES[3]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memedit.errors import InvalidEditError
+from memedit.errors import InvalidEditError, MemoryFileError
 from memedit.memory import Contradiction, ContradictionError, EditMemory, RamStore
 from memedit.scope import ScopeClassifier, SentenceEncoder
 from tests.memory.hashing import HashingEncoder
@@ -98,6 +98,28 @@ def test_a_function_is_told_and_chooses(memory: EditMemory) -> None:
     }
     memory.add(OTHER_WORDS, "Ann Lee", on_contradiction=choose)
     assert (told[-2].same_prompt, told[-2].other, told[-1].other) == (True, edit, first)
+
+
+@pytest.mark.parametrize("ask", ["search", "linked", "at", "add"])
+def test_a_function_is_told_what_it_may_not_do(memory: EditMemory, hashing: HashingEncoder, ask: str) -> None:
+    """It runs inside the change: it may look edits up; searching and changing is an error, and nothing is stored."""
+    edit = memory.add(ASKS, "Dana Reyes")
+    calls = {
+        "search": lambda: memory.search(hashing.encode([ASKS]), 1),
+        "linked": lambda: memory.linked(edit.id),
+        "at": lambda: memory.at(1),
+        "add": lambda: memory.add("p", "t"),
+    }
+
+    def policy(found: Contradiction) -> str:
+        assert memory.get(found.other.id) == edit
+        calls[ask]()
+        return "keep"
+
+    with pytest.raises(MemoryFileError, match="cannot be searched or changed by what is called while"):
+        memory.add(ASKS, "Max Ono", on_contradiction=policy)
+    assert memory.list() == [edit]
+    assert memory.search(hashing.encode([ASKS]), 1)[0][0].edit == edit
 
 
 def test_what_has_expired_contradicts_nothing(memory: EditMemory) -> None:

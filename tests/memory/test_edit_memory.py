@@ -138,6 +138,14 @@ def test_update_changes_only_what_is_given(memory: EditMemory, hashing: HashingE
     assert hit.score == pytest.approx(1)
 
 
+def test_update_takes_what_can_be_read_once(memory: EditMemory) -> None:
+    """Aliases and tags may be iterators, as with `add`."""
+    edit = memory.add("p", "t", aliases=["old"], tags=["old"])
+    changed = memory.update(edit.id, aliases=(text for text in ["new", "newer"]), tags=iter(["x"]))
+    assert changed == memory.get(edit.id)
+    assert (changed.aliases, changed.tags) == (("new", "newer"), ("x",))
+
+
 def test_update_refuses_what_cannot_be(memory: EditMemory) -> None:
     """A field that is no field, an invalid value, or another edit's prompt changes nothing."""
     edit = memory.add("p", "t")
@@ -267,6 +275,10 @@ def test_bad_conditions_are_refused(memory: EditMemory) -> None:
     """A condition of the wrong type, an unknown kind and a negative page get a clear error."""
     with pytest.raises(InvalidEditError, match="tags must be several strings, got str"):
         memory.list(tags="road")
+    with pytest.raises(InvalidEditError, match="tags must be several strings, got int"):
+        memory.list(tags=5)
+    with pytest.raises(InvalidEditError, match="tags must be strings, got"):
+        memory.list(tags=[["road"]])
     with pytest.raises(InvalidEditError, match="metadata must be a mapping, got list"):
         memory.list(metadata=["by"])
     with pytest.raises(InvalidEditError, match="text must be a string, got int"):
@@ -277,6 +289,13 @@ def test_bad_conditions_are_refused(memory: EditMemory) -> None:
         memory.list(limit=-1)
     with pytest.raises(ValueError, match="offset must be at least 0, got -1"):
         memory.list(offset=-1)
+
+
+def test_metadata_is_looked_for_in_the_form_in_which_it_is_kept(memory: EditMemory) -> None:
+    """What was stored as a tuple is found by that tuple, and by the list that it became."""
+    edit = memory.add("p", "t", metadata={"ids": (1, 2), "by": {"name": "Ann"}})
+    assert memory.list(metadata={"ids": (1, 2)}) == memory.list(metadata={"ids": [1, 2]}) == [edit]
+    assert memory.list(metadata={"ids": (2, 1)}) == []
 
 
 def test_numbers_beyond_any_database_ask_for_all_or_nothing(shelf: EditMemory) -> None:

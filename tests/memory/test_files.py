@@ -57,13 +57,29 @@ def test_purge_beside_a_reader_says_what_may_be_left(path: Path, hashing: Hashin
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM events").fetchone()
         memory._store._connection.execute("PRAGMA busy_timeout = 50")
-        with pytest.raises(MemoryFileError, match="may still hold what was purged, because another process is reading"):
+        with pytest.raises(MemoryFileError, match="may still hold what was purged: another process is reading"):
             memory.purge(edit_id)
         assert edit_id not in memory
         reader.close()
         memory.purge(edit_id)
         assert files_with(path.parent, SECRET) == []
         assert len(memory.history(edit_id)) == 4
+
+
+def test_a_purge_without_room_says_what_may_be_left(path: Path, hashing: HashingEncoder) -> None:
+    """Where the file cannot be written anew, the edit is purged, the error says what is left, and again helps."""
+    with EditMemory(path, hashing) as memory:
+        edit_id = fill(memory)
+        store = memory._store._connection
+        store.execute(f"PRAGMA max_page_count = {store.execute('PRAGMA page_count').fetchone()[0]}")
+        store.set_authorizer(lambda action, *_: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else 0)
+        with pytest.raises(MemoryFileError, match=r"may still hold what was purged: .*; purge the edit again"):
+            memory.purge(edit_id)
+        assert edit_id not in memory
+        assert files_with(path.parent, SECRET)
+        store.set_authorizer(None)
+        memory.purge(edit_id)
+        assert files_with(path.parent, SECRET) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
@@ -112,6 +128,46 @@ def test_a_backup_is_a_memory_of_its_own(path: Path, hashing: HashingEncoder) ->
         assert memory.search(HashingEncoder().encode(["before 3"]), 1)[0][0].edit.prompt == "before 3"
         memory.undo()
     assert hashing.encoded == []
+
+
+def test_a_backup_touches_no_other_file(path: Path, hashing: HashingEncoder) -> None:
+    """What lies beside a backup, whatever its name, stays as it was."""
+    for name in ("backup.db.partial", "memedit-.partial"):
+        path.with_name(name).write_text("mine")
+    with EditMemory(path, hashing) as memory:
+        memory.add("p", "t")
+        memory.backup(path.with_name("backup.db"))
+    assert {file.name: file.read_bytes() for file in path.parent.glob("*.partial")} == {
+        "backup.db.partial": b"mine", "memedit-.partial": b"mine",
+    }  # fmt: skip
+
+
+def test_purge_finds_its_files_from_another_folder(
+    tmp_path: Path, hashing: HashingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A memory opened by a relative path stays the same one when the process changes its folder."""
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (elsewhere, here):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+    with EditMemory("edits.db", hashing) as memory:
+        edit_id = fill(memory)
+        (here / "edits.db.v1.bak").write_text(SECRET)
+        monkeypatch.chdir(elsewhere)
+        memory.purge(edit_id)
+    assert files_with(here, SECRET) == []
+
+
+@pytest.mark.parametrize("path", [":memory:", Path(":memory:")])
+def test_a_memory_in_ram_by_name(
+    path: str | Path, hashing: HashingEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's name for a database in RAM means one, as a string and as a path; no file is made."""
+    monkeypatch.chdir(tmp_path)
+    with EditMemory(path, hashing) as memory:
+        memory.add("p", "t")
+        assert memory.path is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_backup_of_a_memory_in_ram_is_a_file(path: Path, hashing: HashingEncoder) -> None:

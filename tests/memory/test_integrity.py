@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -94,6 +95,17 @@ def test_a_backup_has_no_faults(store: SQLiteStore, path: Path, hashing: Hashing
         ("UPDATE edits SET wordings = 1", Part.STATE, "5 edits are"),
         ("UPDATE edits SET ordinal = ordinal + 100", Part.STATE, "5 edits are"),
         ("DELETE FROM edits WHERE ordinal = 5", Part.STATE, "1 edit is"),
+        ("UPDATE edits SET valid_until = '202y-01-01T00:00:00+00:00' WHERE ordinal = 5", Part.STATE, "1 edit is"),
+        ("UPDATE edits SET valid_from = x'00'", Part.STATE, "5 edits are"),
+        ("UPDATE edits SET namespace = CAST(x'e46566' AS TEXT) WHERE ordinal = 5", Part.STATE, "1 edit is"),
+        ("UPDATE edits SET target_key = CAST(x'e46566' AS TEXT) WHERE ordinal = 5", Part.STATE, "1 edit is"),
+        ("UPDATE edits SET id = CAST(x'e46566' AS TEXT) WHERE ordinal = 5", Part.STATE, r"2 edits are .*\\udce4ef"),
+        (
+            "UPDATE vectors SET edit_id = CAST(x'e46566' AS TEXT) WHERE rowid = 1",
+            Part.VECTORS,
+            "1 vectors belong to no",
+        ),
+        ("UPDATE meta SET name = 'encoder_ie' WHERE name = 'encoder_id'", Part.ENCODER, "not noted which encoder"),
         ("DELETE FROM meta", Part.ENCODER, "not noted which encoder"),
     ],
 )
@@ -112,6 +124,36 @@ def test_what_is_derived_is_found_and_repaired(
     assert check(store, hashing).faults == []
     store.close()
     assert state(filled, hashing) == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE edits SET valid_until = '202y-01-01T00:00:00+00:00' WHERE ordinal = 5",
+        "UPDATE edits SET valid_from = x'00'",
+        "UPDATE edits SET namespace = CAST(x'e46566' AS TEXT) WHERE ordinal = 5",
+        "UPDATE edits SET id = CAST(x'e46566' AS TEXT) WHERE ordinal = 5",
+        "UPDATE meta SET name = 'encoder_ie' WHERE name = 'encoder_id'",
+        "DELETE FROM meta",
+    ],
+)
+def test_a_file_that_a_repair_puts_right_says_so(filled: Path, hashing: HashingEncoder, damage: str) -> None:
+    """What keeps a memory from being opened although it can be derived again is an error that names the cure."""
+    run_sql(filled, damage)
+    with pytest.raises(MemoryFileError, match="memedit doctor") as caught:
+        EditMemory(filled, hashing)
+    assert "fish" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("count", ["1", "9", "'x'"])
+def test_opening_takes_the_number_of_wordings_from_the_journal(
+    filled: Path, hashing: HashingEncoder, count: str
+) -> None:
+    """No alias is lost where the file says that an edit has fewer or more wordings than it has."""
+    before = state(filled, hashing)
+    run_sql(filled, f"UPDATE edits SET wordings = {count}")
+    assert state(filled, hashing) == before
+    assert told(filled, hashing) == []
 
 
 def test_a_broken_database_index_is_made_anew(filled: Path, hashing: HashingEncoder) -> None:

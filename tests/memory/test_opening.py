@@ -179,7 +179,7 @@ def test_text_that_is_no_text_any_more_is_damage(filled: Path, hashing: HashingE
     """A column of an event that is not UTF-8 is called damaged, without a word of what it holds."""
     run_sql(filled, "PRAGMA ignore_check_constraints = ON", f"UPDATE events SET {column} = CAST(x'FF41' AS TEXT)")
     with (
-        pytest.raises(MemoryFileError, match=r"edits\.db' is damaged; restore it from a backup$"),
+        pytest.raises(MemoryFileError, match=r"edits\.db' is damaged: a text in it cannot be read; .* from a backup$"),
         EditMemory(filled, hashing) as memory,
     ):
         memory.at(3)

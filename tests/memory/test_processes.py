@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from itertools import cycle
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from memedit.memory import EditMemory
+from memedit.memory import EditMemory, schema
+from memedit.memory.sqlite import SQLiteStore
 from tests.memory.hashing import HashingEncoder
 
 Start = Callable[[str], subprocess.Popen[str]]
@@ -68,6 +72,24 @@ def test_two_writers_take_turns(path: Path, hashing: HashingEncoder, start: Star
             writer.stdout.close()
         revisions = [event.revision for edit in memory for event in memory.history(edit.id)]
         assert sorted(revisions) == list(range(1, memory.revision + 1))
+
+
+def test_who_comes_while_a_file_is_being_created_waits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that looks at a new file just when another makes its tables takes it for a memory."""
+    seen = schema._version
+    other = Thread(target=lambda: SQLiteStore(path).close())
+
+    def meanwhile(connection: sqlite3.Connection) -> int:
+        monkeypatch.undo()
+        other.start()
+        other.join(timeout=0.3)  # as long as this one looks, the other has to wait
+        return seen(connection)
+
+    path.touch()
+    monkeypatch.setattr(schema, "_version", meanwhile)
+    with closing(SQLiteStore(path)) as store:
+        other.join()
+        assert store.revision == 0
 
 
 def test_a_second_object_follows_each_change(path: Path, hashing: HashingEncoder) -> None:

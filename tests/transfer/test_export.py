@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +88,34 @@ def test_of_two_edits_that_differ_the_newer_stays_the_newer(
     export_edits(memory, tmp_path / "edits.jsonl")
     import_edits(other, tmp_path / "edits.jsonl")
     assert [edit.target for edit in other] == ["I may not say.", "Kyōto", "Max Ono"]
+
+
+def test_edits_that_were_kept_beside_each_other_stay_so(tmp_path: Path) -> None:
+    """Priorities are those of the file where an import is told to keep both of what differs."""
+    judge = {"same_fact": lambda _, others: [True] * len(others)}
+    with EditMemory(None, HashingEncoder(), **judge) as memory, EditMemory(None, HashingEncoder(), **judge) as other:
+        memory.add("red fish", "one", priority=5)
+        memory.add("red fish big", "two", on_contradiction="keep")
+        export_edits(memory, tmp_path / "edits.jsonl")
+        import_edits(other, tmp_path / "edits.jsonl", on_contradiction="keep")
+        export_edits(other, tmp_path / "again.jsonl")
+        assert [edit.priority for edit in other] == [5, 0]
+    assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "edits.jsonl").read_bytes()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_who_could_not_read_the_old_file_cannot_read_the_new_one(memory: EditMemory, tmp_path: Path) -> None:
+    """An export keeps the permissions of the file that it replaces, and touches no other."""
+    path = tmp_path / "edits.jsonl"
+    path.write_text("old")
+    path.chmod(0o600)
+    (tmp_path / "edits.jsonl.part").write_text("mine")
+    filled(memory)
+    export_edits(memory, path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert {file.name for file in tmp_path.iterdir()} >= {"edits.jsonl", "edits.jsonl.part"}
+    assert (tmp_path / "edits.jsonl.part").read_text() == "mine"
+    assert not list(tmp_path.glob("memedit-*"))
 
 
 @pytest.mark.parametrize("form", FORMATS)

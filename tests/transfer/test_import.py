@@ -43,6 +43,17 @@ OWN = {
 }
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_on_any_system(memory: EditMemory, tmp_path: Path, end: str) -> None:
+    """Line feeds, carriage returns and both are ends of lines; line separators in a string are not."""
+    rows = ['{"prompt": "a", "target": "x"}', "{", '{"prompt": "b\u2028c", "target": "y"}', ""]
+    path = tmp_path / "edits.jsonl"
+    path.write_bytes(end.join(rows).encode())
+    found = read_edits(path)
+    assert [edit.prompt for edit in found.edits] == ["a", "b\u2028c"]
+    assert [row.line for row in found.bad] == [2]
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_the_own_format_is_read(memory: EditMemory, written: Written, name: str) -> None:
     """JSON Lines of this and of earlier versions, and JSON lists, become edits of this memory."""
