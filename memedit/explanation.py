@@ -17,7 +17,7 @@ def explain(edited: Any, query: str, namespace: str | None = None) -> str:
 
     Args:
         edited: An `EditedModel`, a pipeline around one (as `wrap` makes it), or a `Router`.
-        query: The query.
+        query: The query; where `edited` is no router, a prompt, whose end is tried first if it is long.
         namespace: Only edits of this namespace are considered; None for the model's own, or
             for the default one where `edited` is a router.
 
@@ -36,10 +36,8 @@ def explain(edited: Any, query: str, namespace: str | None = None) -> str:
     if not isinstance(query, str):
         raise TypeError(f"expected one query as a string, got {type(query).__name__}")
     if isinstance(edited, Router):
-        router, own = edited, DEFAULT_NAMESPACE
-    else:
-        model = edited if isinstance(edited, EditedModel) else getattr(edited, "model", None)
-        if not isinstance(model, EditedModel):
-            raise TypeError(f"expected an EditedModel, a pipeline around one or a Router, got {type(edited).__name__}")
-        router, own = model.router, model.namespace
-    return str(router.route([query], own if namespace is None else namespace)[0])
+        return str(edited.route([query], DEFAULT_NAMESPACE if namespace is None else namespace)[0])
+    model = edited if isinstance(edited, EditedModel) else getattr(edited, "model", None)
+    if not isinstance(model, EditedModel):
+        raise TypeError(f"expected an EditedModel, a pipeline around one or a Router, got {type(edited).__name__}")
+    return str(model.explain(query, namespace))

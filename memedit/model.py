@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from memedit.editors.base import Editor, StoringEditor
 from memedit.edits import DEFAULT_NAMESPACE, EditKind
 from memedit.errors import CheckpointError, UnsupportedModelError
-from memedit.generation import Isolation, Request, answered, route_rows
+from memedit.generation import Isolation, Request, answered, route_prompt, route_rows
 from memedit.memory import EditMemory
 from memedit.queries import Query
 from memedit.saving import Parts, load, push, save
@@ -105,8 +105,8 @@ class EditedModel(nn.Module):
         return self.base(*args, **kwargs)
 
     def explain(self, query: str, namespace: str | None = None) -> Route:
-        """Which edit would answer `query`, or why none does, with all scores."""
-        return self.router.route([query], self.namespace if namespace is None else namespace)[0]
+        """Which edit would answer the prompt `query`, or why none does, with all scores."""
+        return route_prompt(self.router, query, self.namespace if namespace is None else namespace)
 
     @property
     def last_routes(self) -> tuple[Route, ...]:

@@ -72,6 +72,11 @@ def texts_of_query(query: Query, context_turns: int = 0) -> tuple[str, ...]:
     return _texts(turns or [""], context_turns)
 
 
+def texts_of_prompt(prompt: str) -> tuple[str, ...]:
+    """The texts by which a prompt that is no chat is routed, the most telling first."""
+    return _texts([prompt.strip()], 0)
+
+
 def check_queries(queries: Sequence[Query], rows: int) -> list[Query]:
     """Check queries given by the caller.
 

@@ -63,13 +63,16 @@ def calibrate(
     command = f"memedit calibrate --pairs {pairs.name} --locality {locality}{f' --scope {scope.name}' if scope else ''}"
     write_card(output, classifier, after, f"Calibrated by `{command}`: {done}.")
     note(done)
-    if threshold.locality_low < locality:
-        note(_what_is_not_shown(threshold.locality_low, threshold.near_misses, locality))
-    if threshold.measured_recall < LOW_RECALL:
-        note(
-            f"only {threshold.measured_recall:.0%} of your pairs in scope are let in: this classifier cannot tell them "
-            "from your near-misses; train it on such pairs (memedit train scope --pairs) or state a lower locality"
-        )
+    for form, own in ((None, threshold), *threshold.by_form.items()):
+        of_form = f" of edits worded as {form}s" if form else ""
+        if own.locality_low < locality:
+            note(_what_is_not_shown(own.locality_low, own.near_misses, of_form, locality))
+        if own.measured_recall < LOW_RECALL:
+            note(
+                f"only {own.measured_recall:.0%} of your pairs in scope{of_form} are let in: this classifier cannot "
+                "tell them from your near-misses; train it on such pairs (memedit train scope --pairs) or state a "
+                "lower locality"
+            )
     if as_json:
         print_json({
             "output": str(output),
@@ -98,8 +101,10 @@ def _usable(labelled: LabelledPairs, path: Path) -> LabelledPairs:
     return found
 
 
-def _what_is_not_shown(low: float, near_misses: int, locality: float) -> str:
-    said = f"{near_misses} near-misses cannot show a locality of {locality}: it may be as low as {low:.3f} (95 %)"
+def _what_is_not_shown(low: float, near_misses: int, of_form: str, locality: float) -> str:
+    said = (
+        f"{near_misses} near-misses{of_form} cannot show a locality of {locality}: it may be as low as {low:.3f} (95 %)"
+    )
     if locality == 1.0:
         return said
     # All of them kept out, the lower end of Wilson's interval is n / (n + z²).

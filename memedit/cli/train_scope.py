@@ -80,6 +80,8 @@ def _beginning(
     from memedit.scope.encoder import find_encoder
     from memedit.scope.saved import read_config
 
+    if fresh and start is not None:
+        raise typer.BadParameter("give --from, to go on from that classifier, or --fresh, to begin with none; not both")
     transformers_logging.disable_progress_bar()
     files = find_encoder(encoder)
     if start is None and not fresh and encoder is not None:

@@ -101,7 +101,7 @@ class EditorChoice:
             own = options_of_rows(self._base, options, len(rows), numbers)
             answers |= by_row(self[name].answer(rows.chosen(numbers), own), numbers)
         merged = [sequence for number in sorted(answers) for sequence in answers[number]]
-        return pad_right(merged, pad_id_of(self._base, self._tokenizer))
+        return pad_right(merged, pad_id_of(self._base, self._tokenizer, options))
 
     def fuses(self, length: int, edits: Sequence[Edit | None], options: Mapping[str, Any]) -> bool:
         """Whether one editor answers all of these edits, and can share the pass; see `FusingEditor.fuses`."""

@@ -2,6 +2,6 @@
 
 from memedit.generation.answering import Isolation, answered
 from memedit.generation.request import Request
-from memedit.generation.routing import route_rows
+from memedit.generation.routing import route_prompt, route_rows
 
-__all__ = ["Isolation", "Request", "answered", "route_rows"]
+__all__ = ["Isolation", "Request", "answered", "route_prompt", "route_rows"]

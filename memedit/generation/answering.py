@@ -147,6 +147,8 @@ def _by_the_base(request: Request, rows: list[int], *, whole: bool) -> dict[int,
         return {row: parts[row] for row in rows}
     given = {"input_ids": request.ids, "inputs_embeds": request.embeds, "attention_mask": request.mask}
     inputs = {name: value[rows] for name, value in given.items() if value is not None}
+    if (positions := request.given.get("position_ids")) is not None:
+        inputs["position_ids"] = positions[rows] if len(positions) == request.count else positions
     return by_row(request.base.generate(**inputs, **request.options_of(rows)), rows)
 
 

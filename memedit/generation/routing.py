@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from memedit.errors import UnsupportedCallError
 from memedit.generation.request import Request
-from memedit.queries import Query, check_queries, texts_of_ids, texts_of_query
+from memedit.queries import Query, check_queries, texts_of_ids, texts_of_prompt, texts_of_query
 from memedit.scope.router import Route, Router
 
 logger = logging.getLogger("memedit.generation")
@@ -61,6 +61,11 @@ def route_rows(
         ", ".join(f"{route.edit.id if route.edit else 'base'} {route.probability:.3f}" for route in routes),
     )
     return routes
+
+
+def route_prompt(router: Router, prompt: str, namespace: str) -> Route:
+    """The decision on one prompt that is no chat, as `route_rows` takes it."""
+    return _first_in_scope(router.route(list(texts_of_prompt(prompt)), namespace))
 
 
 def _first_in_scope(routes: Sequence[Route]) -> Route:

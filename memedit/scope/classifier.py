@@ -26,6 +26,7 @@ from memedit.scope.pairing import Pair, PairTokenizer, length_batches
 from memedit.scope.report import ScopeReport
 from memedit.scope.saved import SavedClassifier, read_config
 from memedit.scope.thresholds import LOWEST_THRESHOLD, Threshold, choose_by_form
+from memedit.scope.words import symbols_of
 
 UNTRAINED = (
     "this scope classifier is not trained; call fit with your pairs or edits, "
@@ -119,12 +120,19 @@ class ScopeClassifier:
             This classifier, uncalibrated.
 
         Raises:
-            ValueError: There are no pairs, or not as many labels.
+            ValueError: There are no pairs, or not as many labels, or rank or alpha are not those of the training
+                to go on from.
         """
         config = config or FitConfig()
+        before = self._adapter
+        if before is not None and (before.rank, before.alpha) != (config.rank, config.alpha):
+            raise ValueError(
+                f"expected rank {before.rank} and alpha {before.alpha}, those of the training to go on from, "
+                f"got {config.rank} and {config.alpha}"
+            )
         pairs, labels = self._labelled(pairs, labels, seed=config.seed, progress=progress)
         _check_pairs(pairs, labels)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(config.seed)
             network = trainable_network(
                 self.encoder.path, rank=config.rank, alpha=config.alpha, dropout=config.dropout,
@@ -132,8 +140,8 @@ class ScopeClassifier:
             ).to(self._device)  # fmt: skip
         tokenizer = PairTokenizer(self._tokenizer, config.max_tokens)
         outcome = fit_network(network, tokenizer, pairs, labels, config, resume_from=resume_from, progress=progress)
-        before = {"before": self.fit_} if self.fit_ else {}
-        self.fit_ = {"pairs": len(pairs), "settings": asdict(config), **outcome, **before}
+        earlier = {"before": self.fit_} if self.fit_ else {}
+        self.fit_ = {"pairs": len(pairs), "settings": asdict(config), **outcome, **earlier}
         self.calibration_, self.threshold_ = IDENTITY, None
         adapter = adapter_of(network, rank=config.rank, alpha=config.alpha)
         self._use(mean_adapter(self._adapter, adapter, config.keep) if self._adapter and config.keep else adapter)
@@ -225,7 +233,8 @@ class ScopeClassifier:
         found = np.empty(len(encoded), dtype=np.float64)
         for rows in length_batches([len(pair.ids) for pair in encoded], BATCH_PAIRS):
             batch = tokenizer.collate([encoded[row] for row in rows]).to(self._device)
-            with torch.inference_mode():
+            # In the precision that it was calibrated in, whatever the caller's model runs in.
+            with torch.inference_mode(), torch.autocast(self._device.type, enabled=False):
                 found[rows] = self._network(batch).cpu().numpy()
         return found
 
@@ -236,7 +245,8 @@ class ScopeClassifier:
             pairs: (edit wording, query).
 
         Returns:
-            Calibrated probabilities, float64 array (n,); 1 where the query repeats the wording.
+            Calibrated probabilities, float64 array (n,); 1 where the query repeats the wording, 0 where both have
+            symbols and none in common (`symbols_of`).
 
         Raises:
             CheckpointError: The classifier was not trained.
@@ -245,6 +255,8 @@ class ScopeClassifier:
         for row, (wording, query) in enumerate(pairs):
             if prompt_key(wording) == prompt_key(query):
                 found[row] = 1.0
+            elif (told := symbols_of(wording)) and (asked := symbols_of(query)) and not told & asked:
+                found[row] = 0.0
         return found
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -348,7 +360,9 @@ class ScopeClassifier:
     def _shareable(self) -> PreTrainedModel | None:
         """The loaded encoder's transformer, if it is where the classifier runs, in the precision that it needs."""
         found = self._loaded.transformer if self._loaded else None
-        if found is None or found.dtype != torch.float32 or found.device != self._device:
+        # "cuda" means the current one of them.
+        here = torch.empty(0, device=self._device).device
+        if found is None or found.dtype != torch.float32 or found.device != here:
             return None
         return found
 

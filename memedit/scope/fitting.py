@@ -80,7 +80,7 @@ def fit_network(
     batches = _batches([len(pair.ids) for pair in encoded], config)
     parameters = {n: p for n, p in network.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(parameters.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    state = _State(resume_from, _fingerprint(pairs, labels, config), parameters, optimizer)
+    state = _State(resume_from, _fingerprint(pairs, labels, config, network), parameters, optimizer)
     start = state.load()
     targets = torch.tensor([float(label) for label in labels])
     network.eval()  # dropout would draw from the caller's random stream
@@ -89,9 +89,8 @@ def fit_network(
     losses: list[float] = []
     began = saved = time.monotonic()
     network.train()
-    devices = [network.device] if network.device.type == "cuda" else []
     with (
-        torch.random.fork_rng(devices=devices),
+        torch.random.fork_rng(devices=range(torch.cuda.device_count())),  # manual_seed seeds every one
         tqdm(total=len(batches), initial=start, unit="step", disable=not progress, mininterval=5) as bar,
     ):
         for step in range(start, len(batches)):
@@ -174,9 +173,16 @@ class _State:
             self._file.unlink(missing_ok=True)
 
 
-def _fingerprint(pairs: Sequence[Pair], labels: Sequence[int] | Sequence[bool], config: FitConfig) -> str:
+def _fingerprint(
+    pairs: Sequence[Pair], labels: Sequence[int] | Sequence[bool], config: FitConfig, network: PairNetwork
+) -> str:
+    """Tells runs apart by what they learn from, how, and what they go on from."""
     text = json.dumps([[*pair, int(label)] for pair, label in zip(pairs, labels, strict=True)])
-    return hashlib.sha256((text + json.dumps(asdict(config))).encode()).hexdigest()
+    digest = hashlib.sha256((text + json.dumps(asdict(config))).encode())
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _batches(lengths: Sequence[int], config: FitConfig) -> list[list[int]]:

@@ -63,7 +63,7 @@ class PairNetwork(nn.Module):
         self._uses_segments = uses_segments
         self.head = nn.Sequential(
             nn.Linear(4 * hidden, HEAD_WIDTH), nn.GELU(), nn.Dropout(0.1), nn.Linear(HEAD_WIDTH, 1)
-        )
+        ).float()  # whatever the default is
 
     def forward(self, batch: PairBatch) -> torch.Tensor:
         """Logits that each query is in scope of its edit: float32 (pairs,)."""

@@ -98,7 +98,7 @@ class Route:
             return "in scope, lost: less probable"
         if candidate.probability <= winner.probability + TIE and candidate.similarity < winner.similarity:
             return "in scope, lost: as probable, less similar"
-        return "in scope, lost: a newer or higher-ranked edit states the same fact"
+        return "in scope, lost: a newer or higher-ranked edit of the best one's fact"
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -14,7 +14,7 @@ from memedit.scope.cache import Basis, RouteCache
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.retrieval import Retrieval
 from memedit.scope.route import TIE, Candidate, Route
-from memedit.scope.words import SharedNames
+from memedit.scope.words import SharedNames, is_another_name
 
 __all__ = ["CACHE_SIZE", "FLOOR", "MARGIN", "NEAREST", "TIE", "Candidate", "Route", "Router"]
 
@@ -152,7 +152,7 @@ class Router:
         """Move the newest edit of the best candidate's fact to the front, if it is in scope.
 
         A classifier that reads over slips of the pen takes names for the same that differ by a letter, so an edit
-        that lacks the query's names is of another fact.
+        that lacks the query's names, or has others that look like them, is of another fact.
         """
         rivals = [
             (candidates, rival)
@@ -161,6 +161,7 @@ class Router:
             if rival.in_scope
             and _rank(rival.edit) > _rank(candidates[0].edit)
             and SharedNames(query, candidates[0].wording).are_in(rival.wording)
+            and not is_another_name(query, candidates[0].wording, rival.wording)
         ]
         if not rivals:
             return
@@ -197,17 +198,22 @@ def _rank(edit: Edit) -> tuple[int, int]:
 
 
 def _ranked(hits: Sequence[Hit], verdicts: Sequence[tuple[float, float]]) -> list[Candidate]:
-    """Candidates by falling probability; the most similar of those that tie with the first leads."""
+    """Candidates by falling probability, those in scope first; the most similar of those that tie with the first leads.
+
+    So what is not in scope by the threshold of its own form never silences what is.
+    """
     candidates = [
         Candidate(hit.edit, hit.wording, hit.score, probability, threshold)
         for hit, (probability, threshold) in zip(hits, verdicts, strict=True)
     ]
-    top = max((candidate.probability for candidate in candidates), default=0.0)
+    top = max((candidate.probability for candidate in candidates if candidate.in_scope), default=0.0)
 
-    def order(candidate: Candidate) -> tuple[float, float, int, int]:
-        # A tie never turns a query that is in scope into one that is not.
+    def order(candidate: Candidate) -> tuple[bool, float, float, int, int]:
         ties = candidate.in_scope and candidate.probability >= top - TIE
         probability = top if ties else candidate.probability
-        return -probability, -candidate.similarity, -candidate.edit.priority, -candidate.edit.revision
+        return (
+            not candidate.in_scope, -probability, -candidate.similarity, -candidate.edit.priority,
+            -candidate.edit.revision,
+        )  # fmt: skip
 
     return sorted(candidates, key=order)

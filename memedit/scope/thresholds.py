@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -23,8 +25,9 @@ Form = Literal["question", "statement"]
 FORMS: tuple[Form, ...] = ("question", "statement")
 _QUESTION_MARKS = ("?", "？", "؟")
 _SENTENCE_MARKS = (".", "!", "。", "！", "।", "۔")
-_CLOSING = "\"'”’»)] "
-"""What may stand behind a sentence's last mark."""
+_CLOSING = "\"'"
+"""What may stand behind a sentence's last mark, beside closing brackets and quotes and spaces."""
+_GREEK = re.compile(r"[\u0370-\u037d\u0386-\u03ff\u1f00-\u1fff]")
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,11 @@ class Threshold:
 
 def form_of(wording: str) -> Form | None:
     """How an edit is worded, by the mark that it ends with, in any script; None where there is none."""
-    end = wording.rstrip(_CLOSING)
-    if end.endswith(_QUESTION_MARKS):
+    end = wording
+    while end and (end[-1].isspace() or end[-1] in _CLOSING or unicodedata.category(end[-1]) in ("Pe", "Pf")):
+        end = end[:-1]
+    # The Greek question mark is a semicolon.
+    if end.endswith(_QUESTION_MARKS) or (end.endswith((";", "\u037e")) and _GREEK.search(end)):
         return "question"
     return "statement" if end.endswith(_SENTENCE_MARKS) else None
 
@@ -113,6 +119,9 @@ def choose_by_form(
     Raises:
         ValueError: A locality is out of range, or there are no near-misses or no pairs in scope.
     """
+    for share in (locality, statement_locality):
+        if share is not None:
+            _check_locality(share)
     stated = np.asarray(probabilities, dtype=np.float64)
     inside, near = np.asarray(labels, dtype=bool), np.asarray(near_misses, dtype=bool)
     forms = [form_of(wording) for wording in wordings]
@@ -149,12 +158,12 @@ def choose_threshold(
     """
     misses = np.sort(np.asarray(near_misses, dtype=np.float64))
     hits = np.asarray(positives, dtype=np.float64)
-    if not 0 < locality <= 1:
-        raise ValueError(f"locality must be above 0 and at most 1, got {locality}")
+    _check_locality(locality)
     if not len(misses) or not len(hits):
         raise ValueError(f"expected near-misses and positives, got {len(misses)} and {len(hits)}")
     last_kept_out = misses[math.ceil(locality * len(misses)) - 1]
-    value = max(lowest, float(np.nextafter(last_kept_out, np.inf)))
+    # Of probability 1 are an edit's own words, which no threshold may keep out.
+    value = min(1.0, max(lowest, float(np.nextafter(last_kept_out, np.inf))))
     kept_out = int((misses < value).sum())
     low, high = wilson_interval(kept_out, len(misses))
     return Threshold(
@@ -167,6 +176,11 @@ def choose_threshold(
         low,
         high,
     )
+
+
+def _check_locality(locality: float) -> None:
+    if not 0 < locality <= 1:
+        raise ValueError(f"locality must be above 0 and at most 1, got {locality}")
 
 
 def wilson_interval(successes: float, trials: int, *, z: float = 1.959964) -> tuple[float, float]:

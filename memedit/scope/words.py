@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from difflib import SequenceMatcher
 
 NO_SPACES = re.compile(
     r"[\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"  # Chinese, Japanese
@@ -20,6 +21,9 @@ _BEGINNING = re.compile(
     r"[^\w,;]*$"
 )
 """What stands before the first word of a sentence."""
+_SYMBOLS = ("So", "Sc", "Sm", "Sk")
+_ALIKE = 0.5
+"""Twice the letters that two words share in their order, over those that they have, from which on they look alike."""
 _LOOKED_AT = 12
 """Characters before a word among which its sentence's beginning is looked for."""
 
@@ -57,6 +61,22 @@ class SharedNames:
         return 2 * len(self._names & words_of(wording)) >= len(self._names) or bool(
             names_of(wording) & self._asked - self._names
         )
+
+
+def is_another_name(query: str, wording: str, other: str) -> bool:
+    """Whether `other` has a word that looks like a name of the query's and of `wording`'s, in the place of that name.
+
+    A classifier that reads over slips of the pen takes Anna Petersen for Anna Peterson.
+    """
+    asked, told, found = words_of(query), words_of(wording), words_of(other)
+    lacking = (names_of(wording) | names_of(query)) & asked & told - found
+    strange = found - asked - told
+    return any(SequenceMatcher(None, name, word).ratio() >= _ALIKE for name in lacking for word in strange)
+
+
+def symbols_of(text: str) -> frozenset[str]:
+    """Emoji, signs of currencies and the like: an encoder may not know them, and read all of them as the same."""
+    return frozenset(letter for letter in text if unicodedata.category(letter) in _SYMBOLS)
 
 
 def _begins_sentence(text: str, place: int) -> bool:

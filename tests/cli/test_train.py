@@ -133,6 +133,14 @@ def test_an_encoder_of_ones_own_begins_untrained(
     assert "give the encoder it was trained on" in result.stderr.replace("\n", " ")
 
 
+def test_there_is_one_beginning(run: Run, edits: Path, tmp_path: Path) -> None:
+    """A classifier to go on from and none are not asked for at once."""
+    result = run("train", "scope", "--edits", edits, "--output", tmp_path / "scope", "--fresh", "--from", tmp_path)
+    assert result.exit_code != 0
+    assert "--fresh" in result.stderr
+    assert not (tmp_path / "scope").exists()
+
+
 def test_too_few_edits_are_refused_before_training(run: Run, edits: Path, tmp_path: Path) -> None:
     """Where nothing is left to calibrate on, nothing is trained and the error says what to give."""
     edits.write_text("".join(edits.read_text().splitlines(keepends=True)[:3]))

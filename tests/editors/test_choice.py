@@ -50,7 +50,9 @@ def choice(base: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase, edito
     return EditorChoice(base, mini_tokenizer, "prefix", editors)
 
 
-@pytest.mark.parametrize("options", [GREEDY, {**GREEDY, "num_beams": 2, "num_return_sequences": 2}])
+@pytest.mark.parametrize(
+    "options", [GREEDY, {**GREEDY, "num_beams": 2, "num_return_sequences": 2}, {**GREEDY, "pad_token_id": 77}]
+)
 def test_each_row_is_answered_by_the_editor_it_names(
     choice: EditorChoice, editors: dict[str, Any], mini_tokenizer: PreTrainedTokenizerBase, options: dict[str, Any]
 ) -> None:
@@ -63,7 +65,7 @@ def test_each_row_is_answered_by_the_editor_it_names(
         alone = editors[edit.editor or "prefix"].answer(rows.chosen([number]), options)
         given = together[number * returns : (number + 1) * returns]
         assert torch.equal(given[:, : alone.shape[1]], alone)
-        assert (given[:, alone.shape[1] :] == mini_tokenizer.pad_token_id).all()
+        assert (given[:, alone.shape[1] :] == options.get("pad_token_id", mini_tokenizer.pad_token_id)).all()
 
 
 def test_values_for_each_row_follow_their_rows(choice: EditorChoice, mini_tokenizer: PreTrainedTokenizerBase) -> None:

@@ -145,6 +145,21 @@ def test_lengths_count_embeddings_as_the_base_counts_them(
     assert given.shape == base.generate(inputs_embeds=embeds, **options).shape
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_positions_of_the_callers_reach_the_base(
+    edited: MakeEdited, tokenizer: PreTrainedTokenizerBase, shared: bool
+) -> None:
+    """Rows out of scope run as a batch of their own are what the base makes of them at the positions given."""
+    model = edited(llama(), isolation="split")
+    inputs = encode(tokenizer, OTHERS[0], IN_SCOPE, OTHERS[1])
+    positions = 3 * torch.arange(inputs["input_ids"].shape[1]).repeat(1 if shared else 3, 1)
+    given = answers(model, inputs, {**GREEDY, "position_ids": positions})[[0, 2]]
+    rows = {name: value[[0, 2]] for name, value in inputs.items()}
+    expected = answers(model.base, rows, {**GREEDY, "position_ids": positions if shared else positions[[0, 2]]})
+    assert_same_rows(given, expected)
+    assert not torch.equal(expected, answers(model.base, rows, GREEDY))
+
+
 def test_queries_without_anything_to_read_are_refused(edited: MakeEdited) -> None:
     """A query alone is no prompt, and the error says so."""
     with pytest.raises(UnsupportedCallError, match="without input_ids"):
@@ -213,6 +228,8 @@ def test_a_long_context_is_routed_by_the_question_at_its_end(
     _, routes = model.generate(**encode(tokenizer, text), **GREEDY, return_routes=True)
     assert routes[0].query == IN_SCOPE
     assert routes[0].in_scope
+    explained = model.explain(text)
+    assert (explained.query, explained.edit) == (IN_SCOPE, routes[0].edit)
 
 
 def test_a_negative_number_of_turns_is_refused(edited: MakeEdited) -> None:

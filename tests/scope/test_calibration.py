@@ -34,6 +34,13 @@ def test_overconfident_logits_become_honest() -> None:
 QUESTION, STATEMENT, BEGINNING = "Who runs Acme?", "Dana Reyes runs Acme.", "Acme is run by"
 
 
+def test_few_pairs_prove_little() -> None:
+    """Ten pairs that a logit parts without an error leave a doubt of one in seven, as five of each may."""
+    calibration = fit_calibration([-8.0] * 5 + [8.0] * 5, [0] * 5 + [1] * 5)
+    assert calibration.method == "platt"
+    assert calibration([-8.0, 8.0]) == pytest.approx([1 / 7, 6 / 7], abs=0.01)
+
+
 def test_each_form_of_edit_has_honest_probabilities() -> None:
     """Where logits of passages mean less than those of questions, each has the map that is true of it."""
     parts = {QUESTION: _sample(1.0), STATEMENT: _sample(5.0), BEGINNING: _sample(2.0)}

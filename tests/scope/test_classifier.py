@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 
 from memedit.edits import Edit
 from memedit.errors import CheckpointError
 from memedit.scope import ScopeClassifier, SentenceEncoder
+from memedit.scope.thresholds import NEAR_MISSES_OF_A_FORM
 from tests.scope.conftest import NAMES, QUICK, WORDINGS, world_pairs
 from tests.scope.tiny_encoder import write_tiny_encoder
 
@@ -45,6 +47,41 @@ def test_no_pairs_give_no_probabilities(small_classifier: ScopeClassifier) -> No
 def test_the_edits_own_words_are_in_scope(small_classifier: ScopeClassifier, query: str) -> None:
     """A query that repeats the edit's wording has probability one."""
     assert small_classifier.probability([("Who is the mother of Orla Venn?", query)])[0] == 1.0
+
+
+def test_the_callers_precision_does_not_matter(small_classifier: ScopeClassifier, encoder: SentenceEncoder) -> None:
+    """Where a model runs in bfloat16 under autocast, vectors and probabilities are those of always."""
+    pairs = world_pairs()[0][:20]
+    texts = [query for _, query in pairs]
+    plain, vectors = small_classifier.probability(pairs), encoder.encode(texts)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert np.array_equal(small_classifier.probability(pairs), plain)
+        assert np.array_equal(encoder.encode(texts), vectors)
+
+
+def test_symbols_the_encoder_does_not_know_are_told_apart(small_classifier: ScopeClassifier) -> None:
+    """Of two texts that differ in an emoji alone neither means the other, whatever the network says."""
+    first, second = "What does 🙃 mean?", "What does 🫠 mean?"
+    assert small_classifier.probability([(first, second), (first, first)]).tolist() == [0.0, 1.0]
+
+
+def test_going_on_keeps_the_size_of_the_adapter(saved: Path, encoder: SentenceEncoder) -> None:
+    """Another rank or alpha than the one trained so far is refused: it would change what was learned."""
+    classifier = ScopeClassifier.from_pretrained(saved, encoder.files)
+    for wrong in ({"rank": 8}, {"alpha": 16}):
+        with pytest.raises(ValueError, match="expected rank 4 and alpha 8, those of the training to go on from"):
+            classifier.fit(*world_pairs(), replace(QUICK, **wrong))
+
+
+def test_statements_are_calibrated_to_a_locality_of_their_own(saved: Path, encoder: SentenceEncoder) -> None:
+    """`statement_locality` is that of the threshold for edits worded as statements, and of no other."""
+    classifier = ScopeClassifier.from_pretrained(saved, encoder.files)
+    pairs, labels = world_pairs()
+    told = [(f"{wording.rstrip('?')} is told.", query) for wording, query in pairs]
+    times = 1 + NEAR_MISSES_OF_A_FORM // labels.count(0)
+    classifier.calibrate([*pairs, *told] * times, [*labels, *labels] * times, locality=0.95, statement_locality=0.7)
+    assert classifier.threshold_.stated_locality == 0.95
+    assert classifier.threshold_.by_form["statement"].stated_locality == 0.7
 
 
 def test_loading_gives_the_same_verdicts(

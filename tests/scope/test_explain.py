@@ -84,7 +84,7 @@ def test_what_became_of_each_candidate_is_told(memory: EditMemory) -> None:
     assert lines[0] == "query      q q"
     expected = (
         "in scope, answers",
-        "in scope, lost: a newer or higher-ranked edit states the same fact",
+        "in scope, lost: a newer or higher-ranked edit of the best one's fact",
         "in scope, lost: as probable, less similar",
         "in scope, lost: less probable",
         "below the threshold",

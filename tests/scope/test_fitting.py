@@ -56,6 +56,20 @@ def test_the_state_of_another_run_is_not_taken_up(
     assert "starting anew" in caplog.text
 
 
+def test_a_run_that_goes_on_from_other_weights_is_another_run(
+    saved: Path, encoder: SentenceEncoder, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was begun from one classifier is not finished as if it had been begun from another."""
+    state = tmp_path / "state.safetensors"
+    pairs, labels = (values[:32] for values in world_pairs())
+    monkeypatch.setattr(fitting, "SAVE_EVERY_SECONDS", -1)
+    monkeypatch.setattr(fitting._State, "discard", lambda _: None)
+    ScopeClassifier(encoder.files).fit(pairs, labels, CONFIG, resume_from=state)
+    assert state.exists()
+    ScopeClassifier.from_pretrained(saved, encoder.files).fit(pairs, labels, CONFIG, resume_from=state)
+    assert "starting anew" in caplog.text
+
+
 def test_fitting_leaves_the_random_state_alone(encoder: SentenceEncoder) -> None:
     """Training draws no number from the program's own stream, and repeats itself by its seed."""
     pairs, labels = (values[:32] for values in world_pairs())

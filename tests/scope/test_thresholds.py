@@ -28,9 +28,13 @@ def test_the_threshold_keeps_the_stated_locality(
 ) -> None:
     """At least the stated share of near-misses is kept out, and the measured share is what it says."""
     threshold = choose_threshold(near_misses, positives, locality)
-    assert threshold.measured_locality >= locality or np.isclose(threshold.measured_locality, locality)
+    assert (
+        max(near_misses) == 1
+        or threshold.measured_locality >= locality
+        or np.isclose(threshold.measured_locality, locality)
+    )
     assert threshold.measured_locality == np.mean(np.array(near_misses) < threshold.value)
-    assert threshold.value >= 0.5
+    assert 0.5 <= threshold.value <= 1
 
 
 def test_few_near_misses_give_a_wide_interval() -> None:
@@ -78,11 +82,19 @@ def test_an_easy_task_does_not_lower_the_threshold() -> None:
     assert choose_threshold([0.01, 0.02], [0.9], 0.9, lowest=0.25).value == 0.25
 
 
+def test_no_threshold_keeps_out_an_edits_own_words() -> None:
+    """Their probability is 1, which no threshold exceeds, even if a near-miss has it."""
+    threshold = choose_threshold([1.0, 0.2], [1.0], 0.99)
+    assert (threshold.value, threshold.measured_locality) == (1.0, 0.5)
+
+
 @pytest.mark.parametrize("locality", [0.0, -1.0, 1.01])
 def test_an_impossible_locality_is_refused(locality: float) -> None:
-    """The stated locality is a share above zero."""
+    """The stated locality is a share above zero, that of statements too, be there any or not."""
     with pytest.raises(ValueError, match="locality"):
         choose_threshold([0.1], [0.9], locality)
+    with pytest.raises(ValueError, match="locality"):
+        choose_by_form(["a", "b"], [0.1, 0.9], [False, True], [True, False], 0.9, statement_locality=locality)
 
 
 WORDINGS = {"question": "Who runs Acme?", "statement": "Dana Reyes runs Acme.", None: "The head of Acme is"}
@@ -155,6 +167,11 @@ def test_json_gives_all_thresholds_back() -> None:
     [
         ("Who runs Acme?", "question"),
         ("Who runs Acme? ", "question"),
+        ("Who runs Acme?\n", "question"),
+        ("« Qui dirige Acme ?\u00a0»", "question"),
+        ("「谁经营极致公司？」", "question"),
+        ("Ποιος διευθύνει την Acme;", "question"),
+        ("Acme; Ltd;", None),
         ("谁经营极致公司？", "question"),
         ("Acme is run by Dana Reyes.", "statement"),
         ("Correction: Acme is run by Dana Reyes (not by her brother.)", "statement"),

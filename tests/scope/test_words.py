@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memedit.scope.words import names_of, words_of
+from memedit.scope.words import is_another_name, names_of, symbols_of, words_of
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,25 @@ def test_words_are_told_apart_in_any_writing(text: str, words: set[str]) -> None
 def test_names_are_told_by_capitals_and_digits(text: str, names: set[str]) -> None:
     """A capital at the beginning of a sentence says nothing, nor does a single letter."""
     assert names_of(text) == names
+
+
+@pytest.mark.parametrize(
+    ("query", "wording", "other", "is_another"),
+    [
+        ("Who is Anna Petersen?", "Tell me who Anna Petersen is", "Tell me who Anna Peterson is", True),
+        ("Who is Anna Petersen?", "Tell me who Anna Petersen is", "Peterson is", True),
+        ("Who is Anna Petersen?", "Tell me who Anna Petersen is", "Who is Petersen?", False),
+        ("who is anna petersen", "Who is Anna Petersen?", "Who is Anna Peterson?", True),
+        ("Who leads Acme?", "The head of Acme is", "Acme is led by", False),
+        ("What is new in the Galaxy S22?", "The Galaxy S22 has", "The Galaxy S23 has", True),
+        ("Who won in 2021?", "The winner in 2021 was", "The winner in 2022 was", True),
+    ],
+)
+def test_another_name_in_the_place_of_one_is_seen(query: str, wording: str, other: str, is_another: bool) -> None:
+    """A name left out is no other name; one that looks like it is, with or without capitals."""
+    assert is_another_name(query, wording, other) == is_another
+
+
+def test_symbols_are_no_punctuation() -> None:
+    """Emoji and signs of currencies are symbols; letters, digits and marks of sentences are none."""
+    assert symbols_of("Is 5 € (or $5?) – “cheap” 🙃, isn't it: 100%!") == {"€", "$", "🙃"}
