@@ -57,7 +57,11 @@ def test_the_state_of_another_run_is_not_taken_up(
 
 
 def test_a_run_that_goes_on_from_other_weights_is_another_run(
-    saved: Path, encoder: SentenceEncoder, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    saved: Path,
+    encoder: SentenceEncoder,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What was begun from one classifier is not finished as if it had been begun from another."""
     state = tmp_path / "state.safetensors"
