@@ -25,8 +25,9 @@ Form = Literal["question", "statement"]
 FORMS: tuple[Form, ...] = ("question", "statement")
 _QUESTION_MARKS = ("?", "？", "؟")
 _SENTENCE_MARKS = (".", "!", "。", "！", "।", "۔")
-_CLOSING = "\"'"
-"""What may stand behind a sentence's last mark, beside closing brackets and quotes and spaces."""
+_CLOSING = "\"'“‘"
+"""What may stand behind a sentence's last mark, beside closing brackets and quotes and spaces: in some languages quotes
+that open others."""
 _GREEK = re.compile(r"[\u0370-\u037d\u0386-\u03ff\u1f00-\u1fff]")
 
 

@@ -22,7 +22,7 @@ _BEGINNING = re.compile(
 )
 """What stands before the first word of a sentence."""
 _SYMBOLS = ("So", "Sc", "Sm", "Sk")
-_ALIKE = 0.5
+_ALIKE = 0.6
 """Twice the letters that two words share in their order, over those that they have, from which on they look alike."""
 _LOOKED_AT = 12
 """Characters before a word among which its sentence's beginning is looked for."""

@@ -170,6 +170,7 @@ def test_json_gives_all_thresholds_back() -> None:
         ("Who runs Acme?\n", "question"),
         ("« Qui dirige Acme ?\u00a0»", "question"),
         ("「谁经营极致公司？」", "question"),
+        ("Er fragte: „Wer leitet Acme?“", "question"),
         ("Ποιος διευθύνει την Acme;", "question"),
         ("Acme; Ltd;", None),
         ("谁经营极致公司？", "question"),

@@ -48,6 +48,7 @@ def test_names_are_told_by_capitals_and_digits(text: str, names: set[str]) -> No
         ("Who is Anna Petersen?", "Tell me who Anna Petersen is", "Who is Petersen?", False),
         ("who is anna petersen", "Who is Anna Petersen?", "Who is Anna Peterson?", True),
         ("Who leads Acme?", "The head of Acme is", "Acme is led by", False),
+        ("Who is Orla Venn?", "Tell me who Orla Venn is", "Say who Orla is when asked", False),
         ("What is new in the Galaxy S22?", "The Galaxy S22 has", "The Galaxy S23 has", True),
         ("Who won in 2021?", "The winner in 2021 was", "The winner in 2022 was", True),
     ],
