@@ -14,7 +14,7 @@ from memedit.scope.cache import Basis, RouteCache
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.retrieval import Retrieval
 from memedit.scope.route import TIE, Candidate, Route
-from memedit.scope.words import SharedNames, is_another_name
+from memedit.scope.words import SharedNames
 
 __all__ = ["CACHE_SIZE", "FLOOR", "MARGIN", "NEAREST", "TIE", "Candidate", "Route", "Router"]
 
@@ -154,15 +154,16 @@ class Router:
         A classifier that reads over slips of the pen takes names for the same that differ by a letter, so an edit
         that lacks the query's names, or has others that look like them, is of another fact.
         """
-        rivals = [
-            (candidates, rival)
-            for query, candidates in zip(queries, ranked, strict=True)
-            for rival in candidates[1:]
-            if rival.in_scope
-            and _rank(rival.edit) > _rank(candidates[0].edit)
-            and SharedNames(query, candidates[0].wording).are_in(rival.wording)
-            and not is_another_name(query, candidates[0].wording, rival.wording)
-        ]
+        rivals = []
+        for query, candidates in zip(queries, ranked, strict=True):
+            newer = [c for c in candidates[1:] if c.in_scope and _rank(c.edit) > _rank(candidates[0].edit)]
+            if newer:
+                names = SharedNames(query, candidates[0].wording)
+                rivals += [
+                    (candidates, rival)
+                    for rival in newer
+                    if names.are_in(rival.wording) and not names.are_replaced_in(rival.wording)
+                ]
         if not rivals:
             return
         pairs = [(candidates[0].wording, rival.wording) for candidates, rival in rivals]

@@ -49,9 +49,9 @@ class SharedNames:
 
     def __init__(self, query: str, nearest: str) -> None:
         """Read both texts."""
-        self._asked = words_of(query)
+        self._asked, self._told = words_of(query), words_of(nearest)
         # The query's capitals count only where the wording has none: some write all in capitals.
-        self._names = (names_of(nearest) or names_of(query)) & self._asked & words_of(nearest)
+        self._names = (names_of(nearest) or names_of(query)) & self._asked & self._told
 
     def are_in(self, wording: str) -> bool:
         """Whether a wording has at least half of them.
@@ -62,16 +62,14 @@ class SharedNames:
             names_of(wording) & self._asked - self._names
         )
 
+    def are_replaced_in(self, wording: str) -> bool:
+        """Whether a wording has, in the place of one of them, a word that looks like it.
 
-def is_another_name(query: str, wording: str, other: str) -> bool:
-    """Whether `other` has a word that looks like a name of the query's and of `wording`'s, in the place of that name.
-
-    A classifier that reads over slips of the pen takes Anna Petersen for Anna Peterson.
-    """
-    asked, told, found = words_of(query), words_of(wording), words_of(other)
-    lacking = (names_of(wording) | names_of(query)) & asked & told - found
-    strange = found - asked - told
-    return any(SequenceMatcher(None, name, word).ratio() >= _ALIKE for name in lacking for word in strange)
+        A classifier that reads over slips of the pen takes Anna Petersen for Anna Peterson.
+        """
+        found = words_of(wording)
+        lacking, strange = self._names - found, found - self._asked - self._told
+        return any(SequenceMatcher(None, name, word).ratio() >= _ALIKE for name in lacking for word in strange)
 
 
 def symbols_of(text: str) -> frozenset[str]:

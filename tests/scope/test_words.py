@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memedit.scope.words import is_another_name, names_of, symbols_of, words_of
+from memedit.scope.words import SharedNames, names_of, symbols_of, words_of
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_names_are_told_by_capitals_and_digits(text: str, names: set[str]) -> No
 )
 def test_another_name_in_the_place_of_one_is_seen(query: str, wording: str, other: str, is_another: bool) -> None:
     """A name left out is no other name; one that looks like it is, with or without capitals."""
-    assert is_another_name(query, wording, other) == is_another
+    assert SharedNames(query, wording).are_replaced_in(other) == is_another
 
 
 def test_symbols_are_no_punctuation() -> None:

@@ -56,13 +56,13 @@ class AspectEdit:
         wording: Its prompt.
         queries: Other ways to ask for the same.
         misses: Queries about other aspects of the thing.
-        others: Queries about the same aspect of another thing of the kind.
+        other: A query about the same aspect of another thing of the kind.
     """
 
     wording: str
     queries: tuple[str, ...]
     misses: tuple[str, ...]
-    others: tuple[str, ...]
+    other: str
 
 
 def load_kinds(*names: str, folder: Path = _FOLDER) -> list[Kind]:
@@ -80,7 +80,7 @@ def load_kinds(*names: str, folder: Path = _FOLDER) -> list[Kind]:
 
 
 def draw_edits(kind: Kind, rng: random.Random, *, without: Collection[str] = ()) -> Iterator[AspectEdit]:
-    """Edits about half of the aspects of half of the things; what their misses and others ask for is in none of them.
+    """Edits about half of the aspects of half of the things; what misses and the other ask for is in none of them.
 
     Args:
         kind: The kind of things.
@@ -98,10 +98,8 @@ def draw_edits(kind: Kind, rng: random.Random, *, without: Collection[str] = ())
             wording, *queries = (text.replace("{}", subject) for text in _shuffled(kind.aspects[place], rng))
             nearest = min(free, key=lambda candidate: abs(candidate - place))
             misses = (rng.choice(kind.aspects[missed]) for missed in (nearest, rng.choice(free)))
-            others = (text.replace("{}", other) for text in _shuffled(kind.aspects[place], rng))
-            yield AspectEdit(
-                wording, tuple(queries), tuple(text.replace("{}", subject) for text in misses), tuple(others)
-            )
+            near = _shuffled(kind.aspects[place], rng)[0].replace("{}", other)
+            yield AspectEdit(wording, tuple(queries), tuple(text.replace("{}", subject) for text in misses), near)
 
 
 def aspect_pairs(edits: Iterable[AspectEdit], augment: Augmenter) -> Iterator[Pair]:
@@ -111,7 +109,7 @@ def aspect_pairs(edits: Iterable[AspectEdit], augment: Augmenter) -> Iterator[Pa
             yield Pair(edit.wording, augment(query), in_scope=True, family="aspect")
         for query in edit.misses:
             yield Pair(edit.wording, augment(query), in_scope=False, family="other_aspect")
-        yield Pair(edit.wording, augment(edit.others[0]), in_scope=False, family="other_thing")
+        yield Pair(edit.wording, augment(edit.other), in_scope=False, family="other_thing")
 
 
 def _kind(table: Mapping[str, Any]) -> Kind:

@@ -173,7 +173,7 @@ def held_out_aspects(data: Path, source: str, edits: int, queries: int, *, seed:
     wordings += [wording for wording, _ in distractors[: edits - len(wordings)]]
     asked = rng.sample(found, min(queries, len(found)))
     outside = {
-        "neighbour": [edit.others[0] for edit in asked],
+        "neighbour": [edit.other for edit in asked],
         "same_subject": [edit.misses[0] for edit in asked],
         "unrelated": read_unrelated(data)[-UNRELATED_TEST:],
     }
