@@ -80,7 +80,9 @@ def fit_network(
     batches = _batches([len(pair.ids) for pair in encoded], config)
     parameters = {n: p for n, p in network.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(parameters.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    state = _State(resume_from, _fingerprint(pairs, labels, config, network), parameters, optimizer)
+    # All weights are read for it.
+    fingerprint = _fingerprint(pairs, labels, config, network) if resume_from else ""
+    state = _State(resume_from, fingerprint, parameters, optimizer)
     start = state.load()
     targets = torch.tensor([float(label) for label in labels])
     network.eval()  # dropout would draw from the caller's random stream

@@ -121,9 +121,7 @@ def held_out_statements(
     drawn = draw_statements(load_events(*EVENTS), rng, queries)
     # A clean memory holds one statement about each thing: two would be two edits of one fact.
     statements = list({statement.misses[0]: statement for statement in drawn}.values())
-    wordings = [statement.wording for statement in statements]
-    distractors = draw_distractors(read_facts(data), "counterfact", edits, rng)
-    wordings += [wording for wording, _ in distractors[: edits - len(wordings)]]
+    wordings = _filled([statement.wording for statement in statements], data, edits, rng)
     answered = {text for s in statements for part in s.questions for text in part}
     others = [rng.choice(s.others) for s in statements if s.others]
     clean = [text for text in others if text not in answered]
@@ -146,9 +144,7 @@ def held_out_passages(
     del source, encoder  # one signature for all kinds of memory
     rng = random.Random(seed)
     statements = [passage.as_statement() for passage in load_passages(*PASSAGES)]
-    wordings = [statement.wording for statement in statements]
-    distractors = draw_distractors(read_facts(data), "counterfact", edits, rng)
-    wordings += [wording for wording, _ in distractors[: edits - len(wordings)]]
+    wordings = _filled([statement.wording for statement in statements], data, edits, rng)
     inside = [(text, s.wording) for s in statements for part in s.questions for text in part]
     outside = {
         "neighbour": [text for s in statements for text in s.others],
@@ -168,9 +164,7 @@ def held_out_aspects(data: Path, source: str, edits: int, queries: int, *, seed:
     del source, encoder  # one signature for all kinds of memory
     rng = random.Random(seed)
     found = [edit for kind in load_kinds(*KINDS) for edit in draw_edits(kind, rng)]
-    wordings = [edit.wording for edit in found]
-    distractors = draw_distractors(read_facts(data), "counterfact", edits, rng)
-    wordings += [wording for wording, _ in distractors[: edits - len(wordings)]]
+    wordings = _filled([edit.wording for edit in found], data, edits, rng)
     asked = rng.sample(found, min(queries, len(found)))
     outside = {
         "neighbour": [edit.other for edit in asked],
@@ -195,6 +189,12 @@ def draw_distractors(facts: Sequence[Fact], source: str, count: int, rng: random
             if len(found) < count and (other := bank.other_relation(fact, rng)):
                 found.setdefault(other, fact.subject)
     return list(found.items())
+
+
+def _filled(wordings: list[str], data: Path, edits: int, rng: random.Random) -> list[str]:
+    """`wordings` and as many of training facts as make `edits` together."""
+    distractors = draw_distractors(read_facts(data), "counterfact", edits, rng)
+    return [*wordings, *(wording for wording, _ in distractors[: edits - len(wordings)])]
 
 
 def _nearest_questions(asked: Sequence[Fact], reserve: Sequence[Fact], encoder: KnownVectors) -> list[str]:
