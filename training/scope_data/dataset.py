@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from memedit.memory.encoding import TextEncoder
@@ -21,7 +21,7 @@ from training.scope_data.passages import Passage, load_passages
 from training.scope_data.sources import read_facts, read_prose, read_test_facts, read_unrelated
 from training.scope_data.statement_pairs import statement_pairs
 from training.scope_data.statements import TRAINING as EVENTS
-from training.scope_data.statements import draw_statements, load_events
+from training.scope_data.statements import Statement, draw_statements, load_events
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ UNRELATED_TEST = 1_000
 """Questions at the end of Natural Questions that are only asked in the evaluation."""
 _ASPECT_ROUNDS = 2
 """How often half of the aspects of each kind are drawn: most of them are, so, and most names."""
+_PARTS = {"train": 1, "calibration": 6, "test": 12}
+"""What part of the number of training pairs each split gets: of calibration pairs the clean ones are routed, and each
+form of edit needs enough near-misses among them for a threshold of its own."""
 CHANGED = {"train": 0.4, "calibration": 0.2, "test": 0.2}
 """Share of queries written in another way: more than in life while training, to learn it."""
 
@@ -54,7 +57,7 @@ def build_splits(
     Args:
         data: Folder with the public data.
         encoder: Finds the nearest wordings.
-        pairs: How many training pairs to make; the other splits get a twelfth each.
+        pairs: How many training pairs to make; the other splits get a part of that (`_PARTS`).
         seed: Chooses splits, pairs and changes to the queries.
         leave_out: A source to read nothing from (`sources.SOURCES`, or `statements`), to learn what the
             classifier is worth on a kind of data that it never saw.
@@ -65,8 +68,8 @@ def build_splits(
     passages, kinds = load_passages(*PASSAGES), load_kinds(*KINDS)
     tested = SubjectSet(fact.subject for fact in read_test_facts(data))
     splits: dict[str, Split] = {}
-    for name, count in (("train", pairs), ("calibration", pairs // 12), ("test", pairs // 12)):
-        rng = random.Random(f"{seed}/{name}")
+    for name, part in _PARTS.items():
+        count, rng = pairs // part, random.Random(f"{seed}/{name}")
         chosen = [fact for fact in facts if split_of(fact.subject, seed) == name]
         questions = unrelated[_share(name)]
         maker = PairMaker(
@@ -77,19 +80,36 @@ def build_splits(
         made += _aspects([kind for kind in kinds if split_of(kind.name, seed) == name], tested, maker, rng)
         if leave_out != "statements":
             told = [passage for passage in passages if split_of(passage.about, seed) == name]
-            made += _statements(count // 40, told, maker, questions, rng)
+            statements = _statements(count // 40, told, rng, together=name != "train")
+            made += statement_pairs(statements, maker.augment, questions, rng)
         splits[name] = Split(chosen, mixed(made, count, rng), questions)
         logger.info("%s: %d facts, %d pairs", name, len(chosen), len(splits[name].pairs))
     return splits
 
 
-def _statements(
-    count: int, passages: Sequence[Passage], maker: PairMaker, unrelated: Sequence[str], rng: random.Random
-) -> list[Pair]:
-    """Pairs of `count` statements made from templates, and of the passages, told of each thing and of its namesake."""
+def _statements(count: int, passages: Sequence[Passage], rng: random.Random, *, together: bool) -> list[Statement]:
+    """`count` statements made from templates, and the passages.
+
+    Args:
+        count: How many to make.
+        passages: The passages.
+        rng: Makes the statements.
+        together: Whether one memory holds them all: then nothing that one leaves open is answered by another. Otherwise
+            each passage is told of its namesake as well.
+    """
     statements = draw_statements(load_events(*EVENTS), rng, count)
-    statements += [told.as_statement() for passage in passages for told in (passage, passage.renamed())]
-    return list(statement_pairs(statements, maker.augment, unrelated, rng))
+    if not together:
+        return statements + [told.as_statement() for passage in passages for told in (passage, passage.renamed())]
+    statements += [passage.as_statement() for passage in passages]
+    answered = {text for statement in statements for part in statement.questions for text in part}
+    return [
+        replace(
+            statement,
+            misses=tuple(text for text in statement.misses if text not in answered),
+            others=tuple(text for text in statement.others if text not in answered),
+        )
+        for statement in statements
+    ]
 
 
 def _aspects(kinds: Sequence[Kind], tested: SubjectSet, maker: PairMaker, rng: random.Random) -> list[Pair]:

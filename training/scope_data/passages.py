@@ -25,7 +25,8 @@ from training.scope_data.tables import as_texts, known_keys, load_tables
 TRAINING = (
     "work", "trade", "state", "community", "knowledge", "technology", "people", "history", "leisure", "media", "home",
     "daily", "rules", "corrections", "transport", "health", "money", "learning", "assistant", "stories", "systems",
-    "places",
+    "places", "companies", "government", "sport", "science", "software", "policies", "culture", "lives", "consumer",
+    "education", "personal", "environment", "incidents", "worlds", "offices",
 )  # fmt: skip
 """The files to train on."""
 
