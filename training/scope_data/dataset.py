@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from memedit.memory.encoding import TextEncoder
@@ -19,7 +19,7 @@ from training.scope_data.pairs import Pair, PairMaker
 from training.scope_data.passages import TRAINING as PASSAGES
 from training.scope_data.passages import Passage, load_passages
 from training.scope_data.sources import read_facts, read_prose, read_test_facts, read_unrelated
-from training.scope_data.statement_pairs import statement_pairs
+from training.scope_data.statement_pairs import apart, statement_pairs
 from training.scope_data.statements import TRAINING as EVENTS
 from training.scope_data.statements import Statement, draw_statements, load_events
 
@@ -100,16 +100,7 @@ def _statements(count: int, passages: Sequence[Passage], rng: random.Random, *, 
     statements = draw_statements(load_events(*EVENTS), rng, count)
     if not together:
         return statements + [told.as_statement() for passage in passages for told in (passage, passage.renamed())]
-    statements += [passage.as_statement() for passage in passages]
-    answered = {text for statement in statements for part in statement.questions for text in part}
-    return [
-        replace(
-            statement,
-            misses=tuple(text for text in statement.misses if text not in answered),
-            others=tuple(text for text in statement.others if text not in answered),
-        )
-        for statement in statements
-    ]
+    return apart([*statements, *(passage.as_statement() for passage in passages)])
 
 
 def _aspects(kinds: Sequence[Kind], tested: SubjectSet, maker: PairMaker, rng: random.Random) -> list[Pair]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from memedit.scope.augment import Augmenter
 from training.scope_data.pairs import Pair
@@ -32,3 +33,16 @@ def statement_pairs(
         if rng.random() < 0.15:
             query = augment(rng.choice(unrelated))
             yield Pair(statement.wording, query, in_scope=False, family="unrelated")
+
+
+def apart(statements: Sequence[Statement]) -> list[Statement]:
+    """The statements of one memory: no question stays open, or is asked of something else, that one of them answers."""
+    answered = {text for statement in statements for part in statement.questions for text in part}
+    return [
+        replace(
+            statement,
+            misses=tuple(text for text in statement.misses if text not in answered),
+            others=tuple(text for text in statement.others if text not in answered),
+        )
+        for statement in statements
+    ]
