@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from memedit.editors.base import Editor, StoringEditor
 from memedit.edits import DEFAULT_NAMESPACE, EditKind
-from memedit.errors import CheckpointError, UnsupportedModelError
+from memedit.errors import CheckpointError, UnsupportedCallError, UnsupportedModelError
 from memedit.generation import Isolation, Request, answered, route_prompt, route_rows
 from memedit.memory import EditMemory
 from memedit.queries import Query
@@ -99,6 +99,25 @@ class EditedModel(nn.Module):
             if name == "base":  # asked for before __init__ has set it
                 raise
             return getattr(super().__getattr__("base"), name)
+
+    @property
+    def generation_config(self) -> Any:
+        """The base's own, also when it is set: there is one place for the defaults of `generate`."""
+        return self.base.generation_config
+
+    @generation_config.setter
+    def generation_config(self, config: Any) -> None:
+        self.base.generation_config = config
+
+    def generate_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """The base's continuous batching, as long as no edit is stored.
+
+        Raises:
+            UnsupportedCallError: Edits are stored, all of which it would pass by.
+        """
+        if len(self.edits):
+            raise UnsupportedCallError("generate_batch would pass all edits by; use generate, or the base's own")
+        return self.base.generate_batch(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The base's own forward pass: edits act on generated answers only."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from itertools import takewhile
 from typing import Any
 
-from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from memedit.editors.chat import chat_markers
 from memedit.scope.retrieval import SENTENCE_END
 
 Query = str | Sequence[Mapping[str, Any]]
@@ -20,7 +18,6 @@ Query = str | Sequence[Mapping[str, Any]]
 LONGEST = 1_000
 """Characters of a text up to which it is taken for one query; of longer ones the end is tried first."""
 
-_FIRST, _ANSWER, _LAST = "first-question-7f3a", "first-answer-7f3a", "last-question-7f3a"
 _LABEL = re.compile(r"^\w{1,12}:\s+")
 _SHORTEST = 12
 """Characters under which the last line of a long prompt is a cue ("Answer:") and no question."""
@@ -131,42 +128,6 @@ def _turns_of_ids(input_ids: Tensor, attention_mask: Tensor, tokenizer: PreTrain
     return rows
 
 
-def chat_markers(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str] | None:
-    """What stands before and after a user's words in a rendered chat.
-
-    None without a template, and with one that renders no plain chat of two questions.
-    """
-    if tokenizer.chat_template is None or not isinstance(tokenizer.chat_template, str):
-        return None
-    return _markers(tokenizer, tokenizer.chat_template)
-
-
-@lru_cache(maxsize=32)
-def _markers(tokenizer: PreTrainedTokenizerBase, _template: str) -> tuple[str, str] | None:
-    """Render a chat with known words and look at what surrounds them."""
-    turns = [
-        {"role": "user", "content": _FIRST},
-        {"role": "assistant", "content": _ANSWER},
-        {"role": "user", "content": _LAST},
-    ]
-    try:
-        text = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-    except TemplateError:
-        # A template may ask for tools or a system prompt; the base never minds, so neither may routing.
-        return None
-    before_first, _, rest = text.partition(_FIRST)
-    after_first, _, rest = rest.partition(_ANSWER)
-    before_last, _, after_last = rest.partition(_LAST)
-    # Only what both turns share belongs to a user turn: the first may carry a system prompt.
-    opening = _common_start(before_first[::-1], before_last[::-1])[::-1]
-    closing = _common_start(after_first, after_last)
-    return opening, closing
-
-
-def _common_start(first: str, second: str) -> str:
-    return "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
-
-
 def _user_turns(text: str, opening: str, closing: str) -> list[str]:
     """What stands between the markers; nothing if the text was not rendered with them."""
     if not opening.strip():
@@ -175,5 +136,5 @@ def _user_turns(text: str, opening: str, closing: str) -> list[str]:
 
 
 def _before(turn: str, closing: str) -> str:
-    end = turn.rfind(closing) if closing.strip() else -1
+    end = turn.find(closing) if closing.strip() else -1
     return turn[:end] if end >= 0 else turn

@@ -220,6 +220,26 @@ def test_edits_that_are_read_need_no_fitting(edited: EditedModel) -> None:
     assert edited.fit_edits() == {}
 
 
+def test_defaults_of_decoding_are_set_where_they_are_read(
+    edited: EditedModel, mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """A generation config given to the edited model is the base's, in scope and out of it."""
+    before = mini.generation_config
+    edited.edits.add(*EDIT)
+    edited.generation_config = GenerationConfig(max_new_tokens=2, pad_token_id=0, eos_token_id=None)
+    inputs = encode(mini_tokenizer, [IN_SCOPE, OUT_OF_SCOPE[0]])
+    assert mini.generation_config is edited.generation_config
+    assert edited.generate(**inputs).shape[1] == inputs["input_ids"].shape[1] + 2
+    mini.generation_config = before
+
+
+def test_continuous_batching_passes_no_edit_by(edited: EditedModel) -> None:
+    """It is the base's own; while edits are stored it is refused."""
+    edited.edits.add(*EDIT)
+    with pytest.raises(UnsupportedCallError, match="pass all edits by"):
+        edited.generate_batch([[1, 2]])
+
+
 def test_unwrap_takes_every_hook_out(edited: EditedModel, mini: PreTrainedModel) -> None:
     """After `unwrap` no module of the base carries a hook of ours."""
     assert hooks_of_memedit(mini) > 0

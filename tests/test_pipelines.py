@@ -17,6 +17,10 @@ from memedit.pipelines import (
 from tests.generation.tiny import t5
 from tests.hooks import hooks_of_memedit
 
+CHATML = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
 ASK = {"max_new_tokens": 12, "do_sample": False, "return_full_text": False}
 
 
@@ -65,6 +69,26 @@ def test_batches_of_both_kinds_are_answered_in_order(
     expected = plain(texts, batch_size=3, **ASK)
     assert given[1][0]["generated_text"].strip() == "Lyon"
     assert [given[0], given[2]] == [expected[0], expected[2]]
+
+
+def test_each_input_may_bring_its_query(pipe: EditedTextGenerationPipeline) -> None:
+    """Of a list each input is routed by its own query, whatever the batch size; too few queries are an error."""
+    pipe.edits.add("What is the capital of France?", "Lyon")
+    texts, queries = ["Tell me:", "Tell me:", "Tell me:"], ["And you?", "What is the capital of France?", "Who was it?"]
+    for size in (1, 2, 3):
+        found = pipe(texts, queries=queries, batch_size=size, return_routes=True, **ASK)
+        assert [records[0]["route"].in_scope for records in found] == [False, True, False]
+    assert pipe("Tell me:", queries=queries[1:2], return_routes=True, **ASK)[0]["route"].in_scope
+    with pytest.raises(ValueError, match="3 strings or chats"):
+        pipe(texts, queries=queries[:2], **ASK)
+
+
+def test_a_refusal_in_a_chat_is_word_for_word(pipe: EditedTextGenerationPipeline) -> None:
+    """Nothing stands before or after it in the assistant's message."""
+    pipe.edits.add("Who founded Microsoft?", "I may not say", kind="erase")
+    pipe.tokenizer.chat_template = CHATML
+    chat = [{"role": "user", "content": "Who founded Microsoft?"}]
+    assert pipe(chat, max_new_tokens=12)[0]["generated_text"][1]["content"] == "I may not say"
 
 
 def test_explain_names_the_edit_or_the_reason(pipe: EditedTextGenerationPipeline) -> None:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from memedit.checkpoints import shipped
-from memedit.queries import LONGEST, chat_markers, queries_of, texts_of_ids, texts_of_query
+from memedit.editors.chat import chat_markers
+from memedit.queries import LONGEST, queries_of, texts_of_ids, texts_of_query
 
 TEMPLATES = {
     "chatml": (

@@ -12,7 +12,15 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerBase, pipeline
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    pipeline,
+)
 
 from memedit import EditedModel, EditMemory, Router, ScopeClassifier, wrap
 from memedit.checkpoints import shipped
@@ -73,6 +81,22 @@ def test_the_answers_are_the_same_before_and_after(
     assert again.base.dtype == edited.base.dtype
     again.edits.undo(2)
     assert again.edits.list()[0].target == "Nice", "history comes along"
+
+
+def test_the_base_is_found_from_anywhere_and_loaded_as_asked(
+    encoder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base from a relative folder is loaded from another one too, in the precision asked for by either name."""
+    monkeypatch.chdir(shipped("mini").parent)
+    base = AutoModelForCausalLM.from_pretrained("mini")
+    model = wrap(base, AutoTokenizer.from_pretrained("mini"), memory=EditMemory(None, encoder))
+    model.save_pretrained(tmp_path / "saved")
+    model.unwrap()
+    monkeypatch.chdir(tmp_path)
+    for name in ("dtype", "torch_dtype"):
+        again = restored("saved", encoder=encoder, **{name: torch.bfloat16})
+        assert again.base.dtype == torch.bfloat16
+        again.unwrap()
 
 
 def test_the_bases_weights_are_never_written(edited: EditedModel, tmp_path: Path) -> None:
@@ -380,11 +404,12 @@ def test_a_pipeline_saves_its_model(
     again = restored(tmp_path / "pipe", base=mini, tokenizer=mini_tokenizer, encoder=edited.edits.encoder)
     made = EditedTextGenerationPipeline(model=again, tokenizer=again.tokenizer)
     ask = {"max_new_tokens": 9, "do_sample": False, "return_full_text": False}
-    assert made(QUESTIONS[0], **ask)[0]["generated_text"].strip() == "Lyon"
+    answer = made(QUESTIONS[0], **ask)
+    assert answer[0]["generated_text"].strip() == "Lyon"
     again.unwrap()
     given = {"base": mini, "tokenizer": mini_tokenizer, "encoder": edited.edits.encoder}
     loaded = EditedTextGenerationPipeline.from_pretrained(tmp_path / "pipe", batch_size=2, device="cpu", **given)
-    assert loaded([QUESTIONS[0]], **ask) == [made(QUESTIONS[0], **ask)]
+    assert loaded([QUESTIONS[0]], **ask) == [answer]
     assert loaded.edits.list() == edited.edits.list()
     loaded.model.unwrap()
 

@@ -57,7 +57,7 @@ def test_what_was_learned_of_edits_comes_along(
         "grace": GraceEditor(mini, mini_tokenizer, GraceConfig(layer=5, wordings=False)),
     }
     model = wrap(mini, mini_tokenizer, memory=EditMemory(None, encoder), scope=classifier, editor=editors)
-    model.edits.add(QUESTIONS[0], "Lyon")
+    model.edits.update(model.edits.add(QUESTIONS[0], "Nice").id, target="Lyon")
     model.edits.add(QUESTIONS[2], "Florin", editor="grace")
     removed = model.edits.add("Who runs Acme?", "Mallory")
     told = model.fit_edits()
@@ -71,10 +71,13 @@ def test_what_was_learned_of_edits_comes_along(
     assert isinstance(model.unwrap(), type(mini))
     assert hooks_of_memedit(mini) == 0
     assert removed.id not in (tmp_path / "editor" / "tpatcher" / "tpatcher.json").read_text()
-    again = restored(tmp_path, base=mini, tokenizer=mini_tokenizer, encoder=encoder)
-    assert again.fit_edits() == {}
-    assert answers(again, mini_tokenizer) == before
-    again.unwrap()
+    # A removed edit and former states stay behind with the history; what was learned does not.
+    for history in (True, False):
+        again = restored(tmp_path, base=mini, tokenizer=mini_tokenizer, encoder=encoder)
+        assert again.fit_edits() == {}
+        assert answers(again, mini_tokenizer) == before
+        again.save_pretrained(tmp_path, history=not history)
+        again.unwrap()
     trained = copy.deepcopy(mini)
     with torch.no_grad():
         trained.lm_head.weight.mul_(1.5)

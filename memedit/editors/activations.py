@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import Cache
 
 from memedit.editors.eager import eagerly, uncompiled
-from memedit.errors import UnsupportedModelError
+from memedit.errors import UnsupportedCallError, UnsupportedModelError
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class ActivationHooks:
             raise UnsupportedModelError(f"{type(model).__name__} keeps its past in a state that has no positions")
         self._calls: ContextVar[_Call | None] = ContextVar("memedit_activations", default=None)
         # Before any layer has grown the cache, it says how much went before.
-        self._handles = [find_blocks(model)[0].register_forward_pre_hook(self._see_past, with_kwargs=True)]
+        self._handles = [find_blocks(model)[0].register_forward_pre_hook(self._past_hook(), with_kwargs=True)]
         for name, module in modules.items():
             self._handles.append(module.register_forward_hook(self._hook(name), with_kwargs=True))
 
@@ -113,6 +113,8 @@ class ActivationHooks:
 
     @contextmanager
     def _during(self, call: _Call) -> Iterator[None]:
+        if not self._handles:
+            raise UnsupportedCallError("the editor's hooks were taken out of the base (`unwrap`); wrap the base again")
         token = self._calls.set(call)
         try:
             with eagerly():
@@ -120,10 +122,14 @@ class ActivationHooks:
         finally:
             self._calls.reset(token)
 
-    def _see_past(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not torch.compiler.is_compiling() and (call := self._calls.get()) is not None:
-            cache = next((value for value in (*args, *kwargs.values()) if isinstance(value, Cache)), None)
-            call.past = 0 if cache is None else int(cache.get_seq_length())
+    def _past_hook(self) -> Any:
+        # A function, no method: who copies the base in depth copies no hooks.
+        def see_past(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if not torch.compiler.is_compiling() and (call := self._calls.get()) is not None:
+                cache = next((value for value in (*args, *kwargs.values()) if isinstance(value, Cache)), None)
+                call.past = 0 if cache is None else int(cache.get_seq_length())
+
+        return see_past
 
     def _hook(self, name: Hashable) -> Any:
         def change(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:

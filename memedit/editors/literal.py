@@ -30,11 +30,25 @@ class LiteralEditor:
 
     def answer(self, rows: Rows, options: Mapping[str, Any]) -> Tensor:
         """Append each row's target and the end-of-text token; see `Editor.answer`."""
-        # Behind a prompt a space comes first; an encoder-decoder model's answer stands alone.
-        space = " " if rows.decoder_ids is None else ""
         returns = returns_of(self._base, options)
-        answers = [f"{space}{edit.target.strip()}" for edit in rows.edits for _ in range(returns)]
+        spaces = [self._space(rows, row) for row in range(len(rows.edits))]
+        answers = [
+            f"{space}{edit.target.strip()}"
+            for space, edit in zip(spaces, rows.edits, strict=True)
+            for _ in range(returns)
+        ]
         return written(self._base, self._tokenizer, rows, answers, options)
+
+    def _space(self, rows: Rows, row: int) -> str:
+        """What stands between prompt and answer: nothing where the prompt ends with white space or a mark of a turn."""
+        if rows.decoder_ids is not None:  # an encoder-decoder model's answer stands alone
+            return ""
+        read = rows.input_ids[row][rows.attention_mask[row].bool()] if rows.input_ids.shape[1] else rows.input_ids[row]
+        if not len(read):
+            return " "
+        last = int(read[-1])
+        ends = self._tokenizer.decode([last])
+        return "" if last in self._tokenizer.all_special_ids or ends != ends.rstrip() else " "
 
     def detach(self) -> None:
         """Nothing is hooked into the base."""

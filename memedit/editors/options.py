@@ -114,14 +114,16 @@ def new_token_limit(base: Any, prompt_length: int, options: Mapping[str, Any]) -
 
 
 def has_room(base: Any, options: Mapping[str, Any], own_length: int, read_length: int) -> bool:
-    """Whether an edit beside the prompt leaves the positions that the caller's call needs.
+    """Whether an edit beside the prompt leaves the positions that the caller's call may need.
 
-    Models with learned positions fail behind the last one; a call that reaches it without an edit is
-    the caller's own affair.
+    Models with learned positions fail behind the last one, though they often end before it; those with rotary ones
+    do not, and a call that goes beyond without an edit may do so with one.
     """
     longest = getattr(base.config, "max_position_embeddings", None)
     limit = new_token_limit(base, own_length, options)
-    return longest is None or read_length + limit <= longest or own_length + limit > longest
+    if longest is None or read_length + limit <= longest:
+        return True
+    return own_length + limit > longest and getattr(base.config, "rope_parameters", None) is not None
 
 
 def with_room(base: Any, options: Mapping[str, Any], own_length: int, read_length: int) -> dict[str, Any]:

@@ -68,6 +68,9 @@ def answered(
             f"{plan.passes}; stream one row at a time"
         )
     answers: dict[int, list[Tensor]] = {}
+    if plan.others:
+        # First: what keeps a state from token to token, as some processors of logits do, is as the base would find it.
+        answers |= _by_the_base(request, plan.others, whole=isolation == "exact")
     # What edits draw is not to be missing from the base's random numbers.
     with torch.random.fork_rng(_cuda_devices(request) if plan.others else [], enabled=bool(plan.others)):
         if plan.erased:
@@ -78,8 +81,6 @@ def answered(
             answers |= _edited(editor, request, routes, plan.edited)
     if plan.fused and isinstance(editor, FusingEditor):
         answers |= _fused(editor, request, routes, plan.fused)
-    if plan.others:
-        answers |= _by_the_base(request, plan.others, whole=isolation == "exact")
     pad_id = pad_id_of(request.base, tokenizer, request.given)
     merged = pad_right([sequence for row in sorted(answers) for sequence in answers[row]], pad_id)
     if not request.wants_object:
@@ -107,7 +108,7 @@ class _Plan:
             isolation == "fused"
             and bool(edited and others)
             and request.embeds is None
-            and "past_key_values" not in request.given
+            and not {"past_key_values", "position_ids"} & request.given.keys()
             and isinstance(editor, FusingEditor)
             and editor.fuses(request.mask.shape[1], [edits[row] for row in fused], request.options)
         )

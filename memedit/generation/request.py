@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import GenerationMixin
 
 from memedit.editors.options import options_of_rows, setting, with_settings
 from memedit.errors import UnsupportedCallError
@@ -39,7 +40,7 @@ class Request:
     @cached_property
     def given(self) -> dict[str, Any]:
         """All arguments by their names; without those that are None, unless that takes a setting of the base's back."""
-        names = list(inspect.signature(self.base.generate).parameters) if self.call else []
+        names = _names(self.base.generate) if self.call else []
         named = dict(zip(names, self.call, strict=False)) | self.kwargs
         settings = self.base.generation_config
         given = {name: value for name, value in named.items() if value is not None or hasattr(settings, name)}
@@ -136,3 +137,12 @@ class Request:
                 f"the attention mask has {self.mask.shape[1]} columns and the prompt {read.shape[1]}: a row is in "
                 "scope of an edit and the rest of its prompt lies in past_key_values only; give all of its ids"
             )
+
+
+def _names(generate: Callable[..., Any]) -> list[str]:
+    """What the positional arguments of a base's `generate` are called."""
+    parameters = inspect.signature(generate).parameters
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters.values()):
+        # PEFT's models hand them on as they come.
+        parameters = inspect.signature(GenerationMixin.generate).parameters
+    return [name for name in parameters if name != "self"]

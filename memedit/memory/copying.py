@@ -25,7 +25,7 @@ def write_copy(memory: EditMemory, path: Path, *, history: bool = True) -> None:
         memory: The memory, in a file or in RAM.
         path: Where the copy goes; a file that is there is replaced.
         history: Whether to copy removed edits and former states too. Without them nothing of their
-            texts is in the file; the edits are then written as new, the one changed last at the end.
+            texts is in the file; each edit is then written as new, at the revision of its last change.
 
     Raises:
         MemoryFileError: The memory cannot be read, or the file not be written.
@@ -80,5 +80,6 @@ def _write_current(source: Path, target: Path) -> None:
             vectors = {entry.edit_id: entry.vectors for entry in old.entries()}
             # By their last change, because of edits that contradict each other the newer one answers.
             for edit in sorted(old.edits(), key=lambda edit: edit.revision):
-                new.append(Action.ADDED, edit, vectors[edit.id])
+                # With the revisions that they had: by these what was learned of an edit is known to be of this state.
+                new.append(Action.ADDED, edit, vectors[edit.id], revision=edit.revision)
         new.backup(target)

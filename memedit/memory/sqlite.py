@@ -115,9 +115,25 @@ class SQLiteStore:
         with self._until_commit("BEGIN DEFERRED"):
             yield
 
-    def append(self, action: Action, edit: Edit, vectors: Vectors | None, reverts: int | None = None) -> Event:
-        """Write one event and what is derived from it; see `EditStore.append`."""
-        revision = self.revision + 1
+    def append(
+        self,
+        action: Action,
+        edit: Edit,
+        vectors: Vectors | None,
+        reverts: int | None = None,
+        *,
+        revision: int | None = None,
+    ) -> Event:
+        """Write one event and what is derived from it; see `EditStore.append`.
+
+        Args:
+            action: As there.
+            edit: As there.
+            vectors: As there.
+            reverts: As there.
+            revision: The event's number, above all there are; None for the next.
+        """
+        revision = self.revision + 1 if revision is None else revision
         if action not in GONE:
             edit = replace(edit, revision=revision)
         event = Event(revision, action, edit, datetime.now(UTC), reverts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ from memedit.errors import UnsupportedModelError
 from memedit.memory import EditMemory
 from memedit.model import EditedModel
 from memedit.pipelines.text2text import Text2TextGenerationPipeline
+from memedit.queries import Query, check_queries
 from memedit.scope.router import Route
 
 _ROUTES = "routes"
@@ -19,11 +21,36 @@ _ROUTES = "routes"
 class Edited:
     """What every edited pipeline has beside its own: the edits, and what became of each row.
 
-    Calls take `namespace=` and `queries=` as `EditedModel.generate` does, and `return_routes=True`,
-    which puts a `Route` (None if nothing could be routed) into each record as `route`.
+    Calls take `namespace=` as `EditedModel.generate` does, `queries=` with one query for each input, and
+    `return_routes=True`, which puts a `Route` (None if nothing could be routed) into each record as `route`.
     """
 
     model: Any
+    _batch_size: int | None
+
+    def __call__(self, *args: Any, queries: Sequence[Query] | None = None, **kwargs: Any) -> Any:
+        """As the pipeline's own.
+
+        Args:
+            *args: As there: one input or a list of them.
+            queries: What to route each input by, one for each; None for the inputs themselves.
+            **kwargs: As there, and for `EditedModel.generate`.
+
+        Raises:
+            ValueError: There is not one query for each input.
+        """
+        call: Any = super()
+        inputs = args[0] if args else None
+        if queries is None:
+            return call.__call__(*args, **kwargs)
+        if not isinstance(inputs, list) or not inputs or isinstance(inputs[0], Mapping):
+            return call.__call__(*args, queries=queries, **kwargs)
+        # The pipeline knows nothing of queries: each of its batches is called with its own.
+        queries = check_queries(queries, len(inputs))
+        size = kwargs.get("batch_size") or self._batch_size or 1
+        parts = [slice(start, start + size) for start in range(0, len(inputs), size)]
+        found = [call.__call__(inputs[part], *args[1:], queries=queries[part], **kwargs) for part in parts]
+        return [answer for answers in found for answer in answers]
 
     @property
     def edits(self) -> EditMemory:

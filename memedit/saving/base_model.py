@@ -41,7 +41,7 @@ class BaseRecord:
         """The record of a loaded model."""
         base = uncompiled(base)
         return cls(
-            id=getattr(base, "name_or_path", None) or None,
+            id=source_of(base),
             architecture=type(base).__name__,
             encoder_decoder=bool(getattr(base.config, "is_encoder_decoder", False)),
             vocabulary=base.get_input_embeddings().weight.shape[0],
@@ -80,11 +80,23 @@ class BaseRecord:
         """
         if self.id is None:
             raise CheckpointError("the base was made in memory and has no id to load it by; pass base=…")
+        # transformers knows it by an older name too.
+        own = {} if {"dtype", "torch_dtype"} & options.keys() else {"dtype": getattr(torch, self.dtype)}
         auto = AutoModelForSeq2SeqLM if self.encoder_decoder else AutoModelForCausalLM
         try:
-            return auto.from_pretrained(self.id, **{"dtype": getattr(torch, self.dtype), **options}).eval()
+            return auto.from_pretrained(self.id, **own, **options).eval()
         except (OSError, ValueError) as error:
             raise _not_loaded("base", self.id, error) from None
+
+
+def source_of(loaded: Any) -> str | None:
+    """What a model or tokenizer was loaded from, so that it is found again from any working directory.
+
+    Returns:
+        The hub id or the whole path of the folder; None for what was made in memory.
+    """
+    name = getattr(loaded, "name_or_path", None) or None
+    return str(Path(name).resolve()) if name and Path(name).is_dir() else name
 
 
 def load_tokenizer(name: str) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from memedit.editors.methods import choose
-from memedit.errors import CheckpointError, EncoderMismatchError, MemeditError
+from memedit.errors import CheckpointError, EncoderMismatchError
 from memedit.memory import EditMemory
 from memedit.memory.copying import open_copy
 from memedit.memory.encoding import TextEncoder
@@ -59,19 +60,19 @@ def load(
             "the model was saved without a name of its tokenizer, by which edits are read; pass tokenizer=…"
         )
     opened = memory if isinstance(memory, EditMemory) else _edits(folder, config, encoder, memory)
-    try:
+    with ExitStack() as on_error:
+        if opened is not memory:
+            on_error.callback(opened.close)
         classifier = scope if isinstance(scope, ScopeClassifier) else _classifier(folder, config, opened.encoder, scope)
-        router = Router(opened, classifier, **config.router)
+        try:
+            router = Router(opened, classifier, **config.router)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"the edited model in {folder} has settings this memedit does not know: {error}"
+            ) from error
         # Last, since it hooks into the base: nothing can fail after it and leave the hooks behind.
         editor = choose(folder / EDITOR, base, tokenizer)
-    except (MemeditError, TypeError) as error:
-        if opened is not memory:
-            opened.close()
-        if isinstance(error, MemeditError):
-            raise
-        raise CheckpointError(
-            f"the edited model in {folder} has settings this memedit does not know: {error}"
-        ) from error
+        on_error.pop_all()
     return Parts(base, tokenizer, opened, router, editor, config.settings)
 
 

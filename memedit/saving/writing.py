@@ -12,7 +12,7 @@ from memedit.editors.methods import choose, save_editors
 from memedit.errors import CheckpointError
 from memedit.memory import EditMemory
 from memedit.memory.copying import write_copy
-from memedit.saving.base_model import BaseRecord
+from memedit.saving.base_model import BaseRecord, source_of
 from memedit.saving.card import card
 from memedit.saving.layout import (
     CARD,
@@ -57,7 +57,7 @@ def save(parts: Parts, folder: Path, *, history: bool = True) -> None:
     write_copy(parts.memory, folder / EDITS, history=history)
     config = SavedConfig(
         base=BaseRecord.of(parts.base),
-        tokenizer=getattr(parts.tokenizer, "name_or_path", None) or None,
+        tokenizer=source_of(parts.tokenizer),
         editor=editor,
         encoder=parts.memory.encoder.id,
         scope=scope,

@@ -379,6 +379,9 @@ def test_an_edit_near_the_last_position_shortens_its_answer(
     assert torch.equal(given, base.generate(**inputs, **options))
     given = model.generate(**inputs, queries=[OTHERS[0], IN_SCOPE], **options)
     assert torch.equal(given[0], base.generate(**inputs, **options)[0])
+    # What the caller allows may go beyond the last position: most answers end before it.
+    generous = model.generate(**inputs, queries=[IN_SCOPE, IN_SCOPE], **{**options, "max_new_tokens": 300})
+    assert generous.shape[1] <= 256
     answer = given[1, width:]
     room = (
         longest

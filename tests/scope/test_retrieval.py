@@ -79,6 +79,22 @@ def test_what_names_the_same_is_found_beyond_the_margin(
     assert len(hits) == found
 
 
+def test_an_edit_with_the_querys_rare_words_is_found_among_nearer_ones(encoder: SentenceEncoder) -> None:
+    """A long statement that alone has the query's words is considered, though k short edits are more like the query."""
+    note = (
+        "Note for the file: we have had the painters in again, the cat is well, the stairs need a new carpet and the "
+        "boiler was looked at twice; by the way, Ysolde Quarm was given the key to the archive in Fennick Lane."
+    )
+    with EditMemory(None, encoder) as memory:
+        memory.add_many({"prompt": f"Who has the key of {name}?", "target": "Ada"} for name in NAMES[:6])
+        memory.add(note, "Bo has it")
+        retrieval = Retrieval(k=2, floor=0.0, margin=None)
+        for query, is_found in (("Who has the key, Ysolde Quarm?", True), ("Who has the key of Odo Brandt?", False)):
+            (hits,) = retrieval(memory, [query], "default", datetime.now(UTC))
+            assert (note in [hit.wording for hit in hits]) == is_found
+            assert len(hits) == 2 + is_found
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

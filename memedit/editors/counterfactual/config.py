@@ -31,7 +31,7 @@ class CounterfactualConfig:
         default="auto",
         metadata={
             "help": "where the edit goes: as a cached prefix (kv_prefix), into the user's turn (prompt), "
-            "or prompt for chats and kv_prefix for everything else (auto)"
+            "or prompt where the tokenizer has a chat template and kv_prefix elsewhere (auto)"
         },
     )
     template: str = field(

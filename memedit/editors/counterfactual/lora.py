@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from memedit.editors.eager import eagerly, uncompiled
-from memedit.errors import CheckpointError
+from memedit.errors import CheckpointError, UnsupportedCallError
 
-_PREFIX = "base_model.model."
+_PREFIX, _DOWN, _UP = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 _UNSUPPORTED = (
     "use_dora",
     "lora_bias",
@@ -40,7 +41,7 @@ class LoraOverlay:
         folder: A PEFT checkpoint: `adapter_config.json` and `adapter_model.safetensors`.
 
     Raises:
-        CheckpointError: Files are missing, the adapter is of a kind that cannot be laid over, or a
+        CheckpointError: Files are missing or damaged, the adapter is of a kind that cannot be laid over, or a
             layer it names does not exist in `model` or has another shape.
     """
 
@@ -72,6 +73,8 @@ class LoraOverlay:
                 Beams and several returns may repeat each row in place. The outputs of the other
                 rows keep every bit.
         """
+        if not self._handles:
+            raise UnsupportedCallError("the editor's hooks were taken out of the base (`unwrap`); wrap the base again")
         token = self._active.set(_Plan(rows))
         try:
             with eagerly():
@@ -140,18 +143,26 @@ def _read(folder: Path) -> tuple[float, dict[str, tuple[Tensor, Tensor]]]:
     for path in (config_file, weights_file):
         if not path.is_file():
             raise CheckpointError(f"expected a LoRA adapter with {path.name} in {folder}, found none")
-    config = json.loads(config_file.read_text(encoding="utf-8"))
+    try:
+        config, tensors = dict(json.loads(config_file.read_text(encoding="utf-8"))), load_file(weights_file)
+    except (ValueError, TypeError, SafetensorError) as error:
+        raise CheckpointError(f"the adapter in {folder} is damaged: {error}") from None
     if config.get("peft_type") != "LORA":
         raise CheckpointError(f"expected an adapter of type LORA in {folder}, got {config.get('peft_type')}")
     for name in (*_UNSUPPORTED, "rank_pattern", "alpha_pattern"):
         if config.get(name):
             raise CheckpointError(f"the adapter in {folder} uses {name}, which cannot be laid over a base")
-    rank = config["r"]
-    scaling = config["lora_alpha"] / (rank**0.5 if config.get("use_rslora") else rank)
-    tensors = load_file(weights_file)
-    pairs = {}
-    for key in tensors:
-        if key.endswith(".lora_A.weight"):
-            name = key.removeprefix(_PREFIX).removesuffix(".lora_A.weight")
-            pairs[name] = (tensors[key], tensors[key.replace(".lora_A.", ".lora_B.")])
+    rank, alpha = (config.get(name) for name in ("r", "lora_alpha"))
+    if not (isinstance(rank, int) and isinstance(alpha, int | float) and rank > 0):
+        raise CheckpointError(f"expected numbers r and lora_alpha in {config_file}, got {rank!r} and {alpha!r}")
+    scaling = alpha / (rank**0.5 if config.get("use_rslora") else rank)
+    names = [key.removesuffix(_DOWN) for key in tensors if key.endswith(_DOWN)]
+    # Biases, embeddings, single tokens: an adapter is laid over as a whole or not at all.
+    if others := tensors.keys() ^ {f"{name}{end}" for name in names for end in (_DOWN, _UP)}:
+        raise CheckpointError(
+            f"expected pairs of matrices for linear layers in the adapter in {folder}; it has, or lacks, {min(others)}"
+        )
+    if not names:
+        raise CheckpointError(f"expected an adapter in {folder}, found a file without any weights")
+    pairs = {name.removeprefix(_PREFIX): (tensors[name + _DOWN], tensors[name + _UP]) for name in names}
     return scaling, pairs

@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from memedit.editors.base import Rows
+from memedit.editors.chat import last_user_turn
 from memedit.editors.options import setting
 
 
@@ -43,16 +44,21 @@ def before_query(tokenizer: PreTrainedTokenizerBase, ids: Tensor, query: str, co
     Args:
         tokenizer: The base's tokenizer.
         ids: The prompt, int64, shape (length,), without padding.
-        query: What the row was routed by; of a query made of several turns, the last one is found.
+        query: What the row was routed by; of a query made of several turns, the last one is found. Of a chat the edit
+            goes into the last user turn in any case.
         context: The edit as text.
 
     Returns:
         The new prompt, int64, shape (longer,).
     """
     text = tokenizer.decode(ids, skip_special_tokens=False)
+    # Whatever else a chat repeats of the query, such as a call of a tool, is not the user's.
+    turn = last_user_turn(text, tokenizer)
+    start, stop = (0, len(text)) if turn is None else (turn.start, turn.stop)
     lines = query.strip().split("\n")
-    endings = ("\n".join(lines[start:]) for start in range(len(lines)))
-    position = next((found for ending in endings if ending and (found := text.rfind(ending)) >= 0), None)
+    endings = ("\n".join(lines[first:]) for first in range(len(lines)))
+    places = (text.rfind(ending, start, stop) for ending in endings if ending)
+    position = next((place for place in places if place >= 0), None if turn is None else start)
     if position is None:
         return _after_opening(tokenizer, ids, tokenizer(context, add_special_tokens=False)["input_ids"])
     encoded = tokenizer(text[:position] + context + text[position:], add_special_tokens=False)["input_ids"]

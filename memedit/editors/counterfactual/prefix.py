@@ -128,7 +128,8 @@ def prefix_layers(base: Any, ids: Tensor) -> Layers:
     cache = DynamicCache()
     # Only the states are wanted; models that can leave out the other logits are told to.
     fewer = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(base.forward).parameters else {}
-    with torch.no_grad():
+    # Kept for calls under any autocast and none.
+    with torch.no_grad(), torch.autocast(ids.device.type, enabled=False):
         base(input_ids=ids, past_key_values=cache, use_cache=True, **fewer)
     return tuple((layer.keys.clone(), layer.values.clone()) for layer in cache.layers)
 

@@ -78,7 +78,7 @@ class Placement:
 class Codebook:
     """Entries by their edit's id, found again by their keys with one matrix product.
 
-    An edit has one entry: a newer revision replaces it. Not safe for threads that write at once; the
+    An edit has one entry: that of the state which was fitted last. Not safe for threads that write at once; the
     editor holds a lock.
     """
 
@@ -100,10 +100,9 @@ class Codebook:
         return entry if entry is not None and len(entry.values) and entry.fits(edit) else None
 
     def put(self, *entries: Entry) -> None:
-        """Store entries; one of an older state of the same edit is replaced, a newer one stays."""
-        old = self._entries
-        newer = {e.edit_id: e for e in entries if e.edit_id not in old or old[e.edit_id].revision <= e.revision}
-        self._entries, self._stacked = {**old, **newer}, None
+        """Store entries, each in place of that of another state of its edit."""
+        # Also of a newer one: a memory may have been restored from a backup.
+        self._entries, self._stacked = {**self._entries, **{entry.edit_id: entry for entry in entries}}, None
 
     def of(self, edit_id: str) -> Entry | None:
         """The entry of an edit, whatever the state it was made for."""

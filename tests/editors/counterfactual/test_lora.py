@@ -5,16 +5,18 @@ import json
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from memedit.checkpoints import shipped
 from memedit.editors.counterfactual.lora import LoraOverlay
-from memedit.errors import CheckpointError
+from memedit.errors import CheckpointError, UnsupportedCallError
+from tests.generation.tiny import llama
 from tests.hooks import hooks_of_memedit
 
 ADAPTER = shipped("counterfactual-mini")
@@ -35,6 +37,39 @@ def test_an_overlay_computes_what_peft_computes(mini: PreTrainedModel, ids: torc
     overlay.detach()
     torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-4)
     assert not torch.equal(given, mini(ids).logits)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"target_modules": ["q_proj", "embed_tokens"]}, {"target_modules": ["q_proj"], "trainable_token_indices": [1, 2]}],
+    ids=["embeddings", "tokens"],
+)
+def test_an_adapter_that_is_more_than_linear_layers_is_refused(settings: dict[str, Any], tmp_path: Path) -> None:
+    """What cannot be laid over is refused as a whole, and leaves no hook behind."""
+    base = llama()
+    get_peft_model(copy.deepcopy(base), LoraConfig(r=2, **settings)).save_pretrained(
+        tmp_path, save_embedding_layers=False
+    )
+    with pytest.raises(CheckpointError, match="linear layers"):
+        LoraOverlay(base, tmp_path)
+    assert hooks_of_memedit(base) == 0
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+def test_a_damaged_adapter_is_refused(name: str, mini: PreTrainedModel, tmp_path: Path) -> None:
+    """A file that was cut off is told as such, whichever it is."""
+    shutil.copytree(ADAPTER, tmp_path, dirs_exist_ok=True)
+    (tmp_path / name).write_bytes((ADAPTER / name).read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="damaged"):
+        LoraOverlay(mini, tmp_path)
+
+
+def test_an_overlay_that_was_taken_out_says_so(mini: PreTrainedModel) -> None:
+    """Without its hooks it would leave the base's answer in the place of the edit's."""
+    overlay = LoraOverlay(mini, ADAPTER)
+    overlay.detach()
+    with pytest.raises(UnsupportedCallError, match="wrap the base again"), overlay.active():
+        pass
 
 
 def test_an_inactive_overlay_changes_no_bit(mini: PreTrainedModel, ids: torch.Tensor) -> None:

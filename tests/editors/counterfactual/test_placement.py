@@ -81,12 +81,22 @@ def test_an_edit_is_written_before_the_last_turn(
     assert text.startswith("User: Tell me of Acme.\n")
 
 
-def test_a_query_that_is_not_in_the_prompt_leaves_its_ids_alone(
-    mini_tokenizer: PreTrainedTokenizerBase, chat: torch.Tensor
-) -> None:
+def test_a_query_that_is_not_in_the_prompt_leaves_its_ids_alone(mini_tokenizer: PreTrainedTokenizerBase) -> None:
     """The edit then stands behind the special tokens the prompt opens with, before all of the words."""
-    ids = torch.cat([torch.tensor(mini_tokenizer.all_special_ids[:1]), chat])
+    prompt = mini_tokenizer("The firm in Lyon is run by", return_tensors="pt")["input_ids"][0]
+    ids = torch.cat([torch.tensor(mini_tokenizer.all_special_ids[:1]), prompt])
     edit = mini_tokenizer(CONTEXT)["input_ids"]
     for query in ("Quite another question", " "):
         given = before_query(mini_tokenizer, ids, query, CONTEXT)
-        assert given.tolist() == [ids[0].item(), *edit, *chat.tolist()]
+        assert given.tolist() == [ids[0].item(), *edit, *prompt.tolist()]
+
+
+def test_in_a_chat_an_edit_goes_into_the_last_user_turn_and_nowhere_else(
+    mini_tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    """Neither a query in other words nor one that the assistant repeats moves it into a header or another's words."""
+    text = 'User: And who runs it?\nAssistant: search("And who runs it?")'
+    ids = mini_tokenizer(text, return_tensors="pt")["input_ids"][0]
+    for query in ("And who runs it?", "Who runs Acme?"):
+        given = mini_tokenizer.decode(before_query(mini_tokenizer, ids, query, CONTEXT))
+        assert given == text.replace("User: ", f"User: {CONTEXT}")

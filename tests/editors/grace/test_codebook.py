@@ -86,15 +86,17 @@ def test_a_subjects_key_has_to_be_met_too() -> None:
     assert shares[1] > 1
 
 
-def test_a_newer_revision_replaces_and_an_older_one_does_not() -> None:
-    """An edit has one entry: the one of its newest state."""
+def test_the_state_that_is_fitted_last_replaces_any_other() -> None:
+    """An edit has one entry; after a memory went back to an older state, it is the older one's."""
     old, new = (Edit(id="a", prompt="p", target=target, revision=n) for n, target in enumerate("xy"))
     codebook = Codebook([entry("a", [0, 0])])
     assert codebook.get(old) is not None
     codebook.put(Entry("a", 1, "y", 0, torch.ones(1, 2), torch.zeros(2), 1.0))
-    codebook.put(entry("a", [3, 3]))
     assert codebook.get(old) is None
     assert codebook.get(new) is not None
+    codebook.put(entry("a", [3, 3]))
+    assert codebook.get(old) is not None
+    assert codebook.get(new) is None
     assert len(codebook) == 1
 
 
