@@ -98,7 +98,9 @@ def _answer(model: Any, tokenizer: Any, prompt: str, limit: int, *, chat: bool) 
             queries=[prompt],
         )
     answer = str(tokenizer.decode(sequences[0, ids.shape[1] :], skip_special_tokens=True))
-    return answer.strip() if chat else cut_answer(answer)
+    # What an edit answers ends by itself; a base goes on after its answer.
+    ends = chat or any(route.in_scope for route in model.last_routes)
+    return answer.strip() if ends else cut_answer(answer)
 
 
 def _print_route(route: Any) -> None:

@@ -38,6 +38,9 @@ def calibrate(
 
     Probabilities are learned anew only from 500 pairs on; with fewer they are kept and the threshold moves.
     """
+    from memedit.scope.saved import check_place
+
+    check_place(output)
     labelled = _usable(read_pairs(pairs), pairs)
     from transformers.utils import logging as transformers_logging
 

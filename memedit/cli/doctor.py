@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -11,13 +12,18 @@ import typer
 
 from memedit.cli import options
 from memedit.cli.console import print_json, print_table
-from memedit.errors import MemeditError
+from memedit.errors import CheckpointError, MemeditError
 
 if TYPE_CHECKING:
     from memedit.memory import TextEncoder
     from memedit.memory.integrity import Fault
 
-CHECKPOINTS = ("mini", "counterfactual-mini", "scope")
+CHECKPOINTS = {
+    "mini": ("config.json", "model.safetensors", "tokenizer.json"),
+    "counterfactual-mini": ("counterfactual.json", "adapter_config.json", "adapter_model.safetensors"),
+    "scope": ("config.json", "adapter.safetensors", "calibration.json"),
+}
+"""What ships with memedit, and the files that each cannot do without."""
 
 
 def doctor(
@@ -88,7 +94,25 @@ def _checkpoint(name: str) -> dict[str, Any]:
     from memedit.evaluation.provenance import folder_hashes
 
     folder = shipped(name)
+    for file in CHECKPOINTS[name]:
+        _check_file(folder / file)
     return {"path": str(folder), "sha256": folder_hashes(folder)}
+
+
+def _check_file(path: Path) -> None:
+    """Raise a `CheckpointError` unless a file is there and whole."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        if path.suffix == ".safetensors":
+            # The header tells how long the file has to be.
+            with safe_open(path, framework="pt"):
+                return
+        json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing; reinstall memedit") from None
+    except (SafetensorError, ValueError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); reinstall memedit") from None
 
 
 def _memory(path: Path, encoder: TextEncoder | None, *, repair: bool) -> dict[str, Any]:

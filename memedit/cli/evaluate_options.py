@@ -76,9 +76,7 @@ class EvaluateOptions:
             raise typer.BadParameter("--edits is needed: how many edits to store")
         if self.distractors is not None and not (self.compare or self.questions_out or self.judge_file):
             raise typer.BadParameter("--distractors goes with --compare, --questions-out and --judge-file")
-        for file in (self.json_file, self.answers, self.questions_out):
-            if file is not None and str(file) != "-" and not file.absolute().parent.is_dir():
-                raise DatasetError(f"cannot write {file}: there is no folder {file.absolute().parent}")
+        self._check_outputs()
 
     def methods(self) -> dict[str, int | None]:
         """What is compared, and the most edits of each; None for the whole stream.
@@ -121,6 +119,13 @@ class EvaluateOptions:
             raise typer.BadParameter(f"--languages must be two with a comma, such as en,zh, got {self.languages!r}")
         return parts[0].strip(), parts[1].strip()
 
+    def _check_outputs(self) -> None:
+        for name, file in (("json", self.json_file), ("answers", self.answers), ("questions-out", self.questions_out)):
+            if file is not None and not (name == "json" and str(file) == "-"):
+                _check_file(name, file)
+        if self.report is not None and self.report.exists() and not self.report.is_dir():
+            raise typer.BadParameter(f"--report is a folder, and {self.report} is a file")
+
     def _check_tool(self) -> None:
         if self.tool is None or self.data is None or self.edits is None:
             raise typer.BadParameter("--judge-file with --report needs --tool, --data and --edits")
@@ -138,8 +143,21 @@ class EvaluateOptions:
             raise typer.BadParameter("beside --compare, --editor is the folder of a counterfactual model")
         if find_spec("matplotlib") is None:
             raise typer.BadParameter("the plots of a report need matplotlib: pip install 'memedit[plots]'")
-        self.sizes()
-        _check_methods(self.methods())
+        if self.edits is not None:
+            raise typer.BadParameter("--compare takes its numbers of edits from --stream, not from --edits")
+        most, fewest = self.methods(), min(self.sizes())
+        _check_methods(most)
+        if all(limit is not None and limit < fewest for limit in most.values()):
+            raise typer.BadParameter(f"--stream begins with {fewest}, more edits than any of the methods is to take")
+
+
+def _check_file(name: str, file: Path) -> None:
+    if str(file) == "-":
+        raise typer.BadParameter(f"--{name} takes a file; only --json writes to stdout")
+    if file.is_dir():
+        raise typer.BadParameter(f"--{name} takes a file, and {file} is a folder")
+    if not file.absolute().parent.is_dir():
+        raise DatasetError(f"cannot write {file}: there is no folder {file.absolute().parent}")
 
 
 def _check_methods(names: Collection[str]) -> None:

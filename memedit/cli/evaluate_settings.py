@@ -54,7 +54,8 @@ def settings_given(options: EvaluateOptions) -> dict[str, Any]:
         "format": None if options.form is None else options.form.value,
         "languages": options.languages,
         "queries": options.queries,
-        "editor": options.editor,
+        # Of a comparison only the methods made from it depend on it, whose runs note what it is.
+        "editor": None if options.compare else options.editor,
         "device": options.device.value,
         "seed": options.seed,
         "judge": options.judge,

@@ -48,7 +48,9 @@ def scope(
     edits is held out. An interrupted run goes on when the same command is given again.
     """
     from memedit.scope.fitting import FitConfig
+    from memedit.scope.saved import check_place
 
+    check_place(output)
     own = read_edits(edits)
     given = read_pairs(pairs) if pairs else []
     classifier, going_on = _beginning(start, encoder, device, fresh=fresh)

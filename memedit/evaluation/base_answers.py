@@ -38,8 +38,8 @@ class BaseAnswersFile(dict[AnswersKey, list[Answer]]):
             values = json.loads(line)
             key = (tuple(values["prompts"]), values["max_new_tokens"], values["stops_early"])
             super().__setitem__(key, [Answer(text, tuple(tokens)) for text, tokens in values["answers"]])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(f"{line}\n" for line in (head, *lines)), encoding="utf-8")
+        # Written with the first new answer: who only looks, or is refused, loses nothing.
+        self._kept: list[str] | None = [head, *lines]
 
     def __setitem__(self, key: AnswersKey, answers: list[Answer]) -> None:
         prompts, most, early = key
@@ -49,6 +49,10 @@ class BaseAnswersFile(dict[AnswersKey, list[Answer]]):
             "stops_early": early,
             "answers": [[answer.text, answer.tokens] for answer in answers],
         }
+        if self._kept is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text("".join(f"{line}\n" for line in self._kept), encoding="utf-8")
+            self._kept = None
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values) + "\n")
         super().__setitem__(key, answers)

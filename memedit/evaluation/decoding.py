@@ -134,8 +134,8 @@ class Decoder:
             that equal models give equal tokens.
         """
         options: dict[str, Any] = {} if queries is None else {"queries": list(queries)}
-        # Where a prompt ends in "." itself, the last tokens alone cannot tell whose "." it is.
-        if self._stops_early and not any(text.rstrip().endswith((".", "。")) for text in batch.prompts):
+        # Where a prompt ends with such a mark itself, the last tokens alone cannot tell whose mark it is.
+        if self._stops_early and not self._ends_with_a_mark(batch):
             stopper = _AnswersEnded(self._tokenizer, self._may_end.to(batch.input_ids.device))
             options["stopping_criteria"] = StoppingCriteriaList([stopper])
         try:
@@ -150,6 +150,11 @@ class Decoder:
             sequences = self._generate(model, batch, options)
         width = batch.input_ids.shape[1]
         return [self._answer(row) for row in sequences[:, width:].tolist()]
+
+    def _ends_with_a_mark(self, batch: Batch) -> bool:
+        """Whether the last token of any prompt is one that may end an answer, or what the prompt ends with."""
+        last = batch.input_ids[:, -1].cpu().clamp(max=len(self._may_end) - 1)
+        return bool(self._may_end[last].any()) or any(text.rstrip().endswith((".", "。")) for text in batch.prompts)
 
     def base_answers(self, base: Generator, batch: Batch) -> list[Answer]:
         """The plain base's answers to a batch, decoded once and then known.

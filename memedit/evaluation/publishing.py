@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,10 @@ def _is_plain(value: object) -> bool:
 
 def _not_scored(runs: Sequence[Run]) -> list[str]:
     """What cleaning left out, which is the same for all methods at one number of edits."""
-    by_size = {run.edits: run.evaluation_report["dropped"] for run in runs}
+    by_size: dict[int, dict[str, Any]] = defaultdict(dict)
+    for run in runs:
+        # Another tool's run adds what it gave no answer to.
+        by_size[run.edits] |= run.evaluation_report["dropped"]
     reasons = list(dict.fromkeys(reason for dropped in by_size.values() for reason in dropped))
     if not reasons:
         return []

@@ -59,9 +59,10 @@ def routing_figures(questions: Sequence[Question]) -> dict[str, float | None]:
     """
     inside, outside = _meant(questions), _not_meant(questions)
     stated, labels = _stated(questions)
+    are_probabilities = _are_probabilities(questions)
     return {
         "auroc": auroc([route.probability for _, route in inside], [route.probability for _, route in outside]),
-        "ece": expected_calibration_error(stated, labels) if _are_probabilities(stated) else None,
+        "ece": expected_calibration_error(stated, labels) if are_probabilities else None,
     }
 
 
@@ -77,7 +78,7 @@ def routing_curves(questions: Sequence[Question]) -> dict[str, Any] | None:
         None where nothing was asked or what is stated is no probability.
     """
     stated, labels = _stated(questions)
-    if not stated or not _are_probabilities(stated):
+    if not stated or not _are_probabilities(questions):
         return None
     # Neither bins nor curve depend on the threshold.
     report = ScopeReport.measure(stated, labels, threshold=0.5).to_dict()
@@ -111,5 +112,5 @@ def _is_best_candidate(route: RoutedQuery, wanted: str) -> bool:
     return not route.candidates or bool(route.candidates[0].edit.id == wanted)
 
 
-def _are_probabilities(stated: Sequence[float]) -> bool:
-    return all(0 <= value <= 1 for value in stated)
+def _are_probabilities(questions: Sequence[Question]) -> bool:
+    return all(question.route.states_probability for question in questions if question.route)

@@ -29,6 +29,11 @@ class RoutedQuery(Protocol):
         ...
 
     @property
+    def states_probability(self) -> bool:
+        """Whether that is a probability, and not such a score."""
+        ...
+
+    @property
     def candidates(self) -> Sequence[Any]:
         """The edits that were considered, the best first."""
         ...

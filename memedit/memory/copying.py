@@ -6,12 +6,13 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 from memedit.errors import MemeditError, MemoryFileError
 from memedit.memory.edit_memory import EditMemory
 from memedit.memory.encoding import TextEncoder
 from memedit.memory.file_errors import describe
-from memedit.memory.schema import check_absent, make_private
+from memedit.memory.schema import check_absent, check_no_log, make_private
 from memedit.memory.sqlite import SQLiteStore
 from memedit.memory.store import Action
 
@@ -28,8 +29,10 @@ def write_copy(memory: EditMemory, path: Path, *, history: bool = True) -> None:
             texts is in the file; each edit is then written as new, at the revision of its last change.
 
     Raises:
-        MemoryFileError: The memory cannot be read, or the file not be written.
+        MemoryFileError: The memory cannot be read, the file not be written, or there is the log of a memory beside it,
+            which SQLite would replay into the new one.
     """
+    check_no_log(path)
     try:
         with TemporaryDirectory(dir=path.parent) as folder:
             whole, current = Path(folder) / "whole.db", Path(folder) / "current.db"
@@ -60,15 +63,21 @@ def open_copy(path: Path, encoder: TextEncoder, target: Path | None = None) -> E
     if target is None:
         return EditMemory(None, encoder, store=SQLiteStore.in_ram(path))
     check_absent(target)
+    # It appears when it is whole: a part of it, or nothing, would pass for a memory.
+    partial = target.with_name(f"memedit-{uuid4().hex}.partial")
     try:
-        make_private(target)
-        shutil.copyfile(path, target)
-        return EditMemory(target, encoder)
-    except (OSError, MemeditError) as error:
-        target.unlink(missing_ok=True)
-        if isinstance(error, MemeditError):
-            raise
+        make_private(partial)
+        shutil.copyfile(path, partial)
+        partial.rename(target)
+    except OSError as error:
         raise MemoryFileError(f"{describe(target)} cannot be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    try:
+        return EditMemory(target, encoder)
+    except BaseException:
+        target.unlink()
+        raise
 
 
 def _write_current(source: Path, target: Path) -> None:

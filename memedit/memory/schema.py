@@ -174,10 +174,23 @@ def check_absent(path: Path) -> None:
     Raises:
         MemoryFileError: There is.
     """
-    for taken in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-journal")):
-        if taken.exists():
-            what = "exists already" if taken == path else f"cannot be made beside {taken.name!r}, the log of another"
-            raise MemoryFileError(f"{describe(path)} {what}; expected the path of a new file")
+    if path.exists():
+        raise MemoryFileError(f"{describe(path)} exists already; expected the path of a new file")
+    check_no_log(path)
+
+
+def check_no_log(path: Path) -> None:
+    """Refuse a path beside which there is the log of a memory that is open or was cut off.
+
+    Raises:
+        MemoryFileError: There is.
+    """
+    for log in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-journal")):
+        if log.exists():
+            raise MemoryFileError(
+                f"{describe(path)} cannot be made beside {log.name!r}, the log of another; expected the path of a "
+                "new file"
+            )
 
 
 def make_private(path: Path) -> None:

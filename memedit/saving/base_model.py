@@ -51,7 +51,7 @@ class BaseRecord:
         )
 
     def check(self, base: Any) -> None:
-        """Make sure that `base` is the recorded model, in whatever precision.
+        """Make sure that `base` is the recorded model, in float32 or bfloat16 (see `fingerprint`).
 
         Raises:
             CheckpointError: It is another one; the message lists all that differs.

@@ -27,6 +27,7 @@ CARD = "README.md"
 EDITS = "edits.db"
 EDITOR = "editor"
 SCOPE = "scope"
+_UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True)
@@ -78,16 +79,19 @@ class SavedConfig:
 
     def write(self, folder: Path) -> None:
         """Write `config.json` into `folder`."""
-        values = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
-        text = json.dumps(values, indent=2, ensure_ascii=False)
-        (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+        _write(folder, asdict(self))
+
+    @staticmethod
+    def begin(folder: Path) -> None:
+        """Write a `config.json` that says that a save has begun: the rest of the folder is ours, and not complete."""
+        _write(folder, {_UNFINISHED: True})
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """What `write` wrote.
 
         Raises:
-            CheckpointError: There is none, it is damaged or of another format.
+            CheckpointError: There is none, it is damaged, of another format or of a save that was cut off.
         """
         path = folder / CONFIG
         try:
@@ -99,10 +103,17 @@ class SavedConfig:
         found = (values.pop("format", None), values.pop("format_version", None)) if isinstance(values, dict) else None
         if found != (FORMAT, FORMAT_VERSION):
             raise CheckpointError(f"expected a {FORMAT} of version {FORMAT_VERSION} in {folder}, got {found}")
+        if values.get(_UNFINISHED):
+            raise CheckpointError(f"the save into {folder} was cut off; save the model again")
         try:
             return cls(**{**values, "base": BaseRecord(**values["base"])})
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"{path} is damaged: {error}") from error
+
+
+def _write(folder: Path, values: Mapping[str, Any]) -> None:
+    text = json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION, **values}, indent=2, ensure_ascii=False)
+    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
 
 
 def scope_hash(folder: Path) -> str:

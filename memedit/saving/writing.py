@@ -12,6 +12,7 @@ from memedit.editors.methods import choose, save_editors
 from memedit.errors import CheckpointError
 from memedit.memory import EditMemory
 from memedit.memory.copying import write_copy
+from memedit.memory.schema import check_no_log
 from memedit.saving.base_model import BaseRecord, source_of
 from memedit.saving.card import card
 from memedit.saving.layout import (
@@ -45,6 +46,7 @@ def save(parts: Parts, folder: Path, *, history: bool = True) -> None:
         MemoryFileError: The memory cannot be read, or its copy not be written.
     """
     _check_place(folder, parts.memory)
+    check_no_log(folder / EDITS)
     editors = choose(parts.editor, parts.base, parts.tokenizer)
     # What was learned of edits that were removed is to leave with them.
     editors.prune({edit.id for edit in parts.memory})
@@ -66,7 +68,7 @@ def save(parts: Parts, folder: Path, *, history: bool = True) -> None:
         memedit=own_version(),
     )
     (folder / CARD).write_text(card(config, parts.memory.list()), encoding="utf-8")
-    # Last: a folder without it is a save that was cut off, and is not loaded.
+    # Last: until then the save counts as cut off, and is not loaded.
     config.write(folder)
 
 
@@ -74,16 +76,19 @@ def _check_place(folder: Path, memory: EditMemory) -> None:
     """Refuse a place where something else would be lost, before anything there is touched."""
     if folder.is_file():
         raise CheckpointError(f"expected a folder to save into, but {folder} is a file")
-    config = folder / CONFIG
-    if config.is_file() and not _is_ours(config):
-        raise CheckpointError(f"{folder} holds another model (its {CONFIG} is none of memedit's); save elsewhere")
     if memory.path is not None and memory.path.resolve() == (folder / EDITS).resolve():
         raise CheckpointError(f"{memory.path} is the memory in use and would be replaced; save elsewhere")
+    config = folder / CONFIG
+    if config.exists() and not _is_ours(config):
+        raise CheckpointError(f"{folder} holds another model (its {CONFIG} is none of memedit's); save elsewhere")
+    others = [name for name in (EDITS, EDITOR, SCOPE, CARD) if (folder / name).exists()]
+    if others and not config.exists():
+        raise CheckpointError(f"{folder} holds {', '.join(others)}, which no save has written; save elsewhere")
 
 
 def _replace(folder: Path, written: Path) -> None:
     """Put the folders that were written in place of those of an earlier save, which is none from now on."""
-    (folder / CONFIG).unlink(missing_ok=True)
+    SavedConfig.begin(folder)
     for name in (EDITOR, SCOPE):
         shutil.rmtree(folder / name, ignore_errors=True)
         if (written / name).is_dir():

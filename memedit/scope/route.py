@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from memedit.edits import Edit
 
@@ -52,6 +53,9 @@ class Route:
         reason: The decision in one English sentence.
         seconds: Time of the `route` call divided by its number of queries.
     """
+
+    states_probability: ClassVar[bool] = True
+    """Whether `probability` is one, and not a score of another kind."""
 
     query: str
     edit: Edit | None

@@ -41,7 +41,12 @@ class SavedClassifier:
     fit: Mapping[str, Any]
 
     def write(self, folder: Path) -> None:
-        """Write `adapter.safetensors`, `config.json` and `calibration.json` into `folder`."""
+        """Write `adapter.safetensors`, `config.json` and `calibration.json` into `folder`.
+
+        Raises:
+            CheckpointError: The place is taken by something else (see `check_place`).
+        """
+        check_place(folder)
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {f"lora.{name}": tensor for name, tensor in self.adapter.lora.items()}
         tensors |= {f"head.{name}": tensor for name, tensor in self.adapter.head.items()}
@@ -83,6 +88,21 @@ class SavedClassifier:
             raise
         except (KeyError, TypeError, AttributeError, OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(f"the scope classifier in {folder} is damaged: {error}") from error
+
+
+def check_place(folder: Path) -> None:
+    """Refuse a place where a classifier cannot be written, or another model would be lost.
+
+    Raises:
+        CheckpointError: It is a file, or a folder with another model's `config.json`.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise CheckpointError(f"expected a folder to save into, but {folder} is a file")
+    path = folder / "config.json"
+    if path.exists() and _read_json(path).get("format") != FORMAT:
+        raise CheckpointError(
+            f"{folder} holds another model (its config.json is no scope classifier's); save elsewhere"
+        )
 
 
 def read_config(folder: Path) -> dict[str, Any]:

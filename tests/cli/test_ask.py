@@ -21,6 +21,14 @@ def test_ask_answers_from_the_edit_and_explains(run: Run, run_json: RunJson, tmp
     assert run("ask", PROMPT, "--memory", memory, "--explain").exit_code == 0
 
 
+def test_ask_tells_all_of_a_stored_answer(run_json: RunJson, tmp_path: Path) -> None:
+    """What an edit answers may have several sentences or lines; what a base says ends with its answer."""
+    memory = tmp_path / "edits.db"
+    refusal = "I cannot talk about that. Please ask the lawyers."
+    run_json("edits", "add", PROMPT, refusal, "--kind", "erase", "--memory", memory)
+    assert run_json("ask", PROMPT, "--memory", memory)["answer"] == refusal
+
+
 def test_ask_refuses_what_is_not_there(run: Run, tmp_path: Path) -> None:
     """A missing memory and a missing model end with exit code 1 and name what was expected."""
     missing = run("ask", PROMPT, "--memory", tmp_path / "none.db")

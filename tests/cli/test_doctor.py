@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from memedit.checkpoints import shipped
 from tests.cli.conftest import Run, RunJson
 
 
@@ -16,6 +20,26 @@ def test_doctor_shows_versions_checkpoints_and_hashes(run: Run) -> None:
     assert found["encoder"]["dimension"] == 384
     assert len(found["checkpoints"]["mini"]["sha256"]["model.safetensors"]) == 64
     assert result.exit_code == bool(found["problems"])
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut off"])
+def test_doctor_finds_a_broken_checkpoint(
+    damage: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that are not there, or not whole, are a problem, said in a sentence, with exit code 1."""
+    for name in ("mini", "counterfactual-mini", "scope"):
+        shutil.copytree(shipped(name), tmp_path / name)
+    weights = tmp_path / "scope" / "adapter.safetensors"
+    if damage == "missing":
+        weights.unlink()
+    else:
+        weights.write_bytes(weights.read_bytes()[:-8])
+    monkeypatch.setattr("memedit.checkpoints.shipped", lambda name: tmp_path / name)
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)["checkpoints"]
+    assert "adapter.safetensors is" in found["scope"]["error"]
+    assert "sha256" in found["mini"]
 
 
 def test_doctor_finds_a_broken_memory(run: Run, tmp_path: Path) -> None:

@@ -83,6 +83,11 @@ def test_every_format_can_be_named() -> None:
             ["--data", "x", "--compare", "base", "--report", "r", "--protocol", "single"],
             "know the protocol sequential alone",
         ),
+        (["--data", "x", "--compare", "base", "--report", "r", "--edits", 2], "numbers of edits from --stream"),
+        (["--data", "x", "--compare", "base:1", "--report", "r", "--stream", "5"], "--stream begins with 5"),
+        (["--data", "x", "--compare", "base", "--report", __file__], "--report is a folder"),
+        (["--data", "x", "--edits", 1, "--json", "."], "--json takes a file"),
+        (["--data", "x", "--edits", 1, "--answers", "-"], "--answers takes a file"),
         (["--data", "x", "--format", "mzsre", "--edits", 1, "--languages", "en"], "--languages must be two"),
     ],
 )

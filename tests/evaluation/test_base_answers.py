@@ -27,6 +27,7 @@ def test_answers_of_another_base_are_not_taken(tmp_path: Path) -> None:
     BaseAnswersFile(path, {"base": "a"})[FIRST] = ANSWERS
     other = BaseAnswersFile(path, {"base": "b"})
     assert not other
+    assert set(BaseAnswersFile(path, {"base": "a"})) == {FIRST}, "nothing is lost before there is something new"
     other[SECOND] = ANSWERS
     assert set(BaseAnswersFile(path, {"base": "b"})) == {SECOND}
 

@@ -48,6 +48,17 @@ class Scripted:
         return input_ids
 
 
+@pytest.mark.parametrize("end", ["\n", '."', ".?"])
+def test_a_mark_at_the_end_of_a_prompt_ends_no_answer(mini_tokenizer: PreTrainedTokenizerBase, end: str) -> None:
+    """Whatever token a prompt ends with, the answer behind it is told whole."""
+    prompt = f"She said{end}"
+    text = " that the old man went home"
+    decoder = Decoder(mini_tokenizer, max_new_tokens=50)
+    (batch,) = batches(mini_tokenizer, [prompt])
+    [answer] = decoder.answers(Scripted(mini_tokenizer, {prompt: text}), batch)
+    assert answer.text == text.strip()
+
+
 class Refusing(Scripted):
     """A model whose `generate` takes no stopping criteria."""
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import pytest
 
 from memedit.edits import Edit
+from memedit.evaluation.baselines.retrieval import ScoredRoute
 from memedit.evaluation.cases import LocalityKind, Probe
 from memedit.evaluation.questions import GENERALITY, Question
 from memedit.evaluation.routing import routing_curves, routing_figures, routing_outcomes
@@ -66,8 +69,11 @@ def test_curves_cover_what_was_routed() -> None:
 
 
 def test_scores_that_are_no_probabilities_have_no_calibration() -> None:
-    """A retrieval score beyond [0, 1] can be ranked, but states no probability."""
-    questions = [asked(GENERALITY, A, 12.5), asked(LocalityKind.NEIGHBOUR, A, 3.0)]
+    """A retrieval score can be ranked, but states no probability, also where it lies between 0 and 1."""
+    found = asked(GENERALITY, A, 0.9), asked(LocalityKind.NEIGHBOUR, A, 0.3)
+    assert routing_curves(found) is not None
+    scored = [ScoredRoute(**{f.name: getattr(q.route, f.name) for f in fields(Route)}) for q in found]
+    questions = [replace(question, route=route) for question, route in zip(found, scored, strict=True)]
     assert routing_figures(questions) == {"auroc": 1.0, "ece": None}
     assert routing_curves(questions) is None
 

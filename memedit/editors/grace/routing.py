@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from memedit.editors.grace.editor import GraceEditor
 from memedit.edits import DEFAULT_NAMESPACE, Edit
@@ -41,6 +42,8 @@ class Deferral:
         candidates: The nearest entry, in scope or not; none beside an empty codebook.
         seconds: The query's share of the time the decision took.
     """
+
+    states_probability: ClassVar[bool] = False
 
     query: str
     edit: Edit | None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from memedit.editors.counterfactual import CounterfactualEditor
 from memedit.edits import DEFAULT_NAMESPACE
@@ -28,6 +28,12 @@ Find = Callable[[Sequence[str]], Sequence[Hit | None]]
 """The best edit for each query, with its score; None where nothing matches at all."""
 
 
+class ScoredRoute(Route):
+    """A decision by a score that is no probability, also where it lies between 0 and 1, as cosines do."""
+
+    states_probability: ClassVar[bool] = False
+
+
 class NearestRouter:
     """Takes the best edit found, from a score on.
 
@@ -41,16 +47,18 @@ class NearestRouter:
         self.threshold = threshold
 
     def route(self, queries: Sequence[str], namespace: str = DEFAULT_NAMESPACE) -> list[Route]:  # noqa: ARG002 - there is one
-        """One decision per query; its `probability` is the score, which is none where scores exceed 1."""
+        """One decision per query; its `probability` is the score, which is none."""
         return [self._decided(query, hit) for query, hit in zip(queries, self._find(queries), strict=True)]
 
     def _decided(self, query: str, hit: Hit | None) -> Route:
         if hit is None:
-            return Route(query, None, 0.0, self.threshold, (), "Nothing matches.", math.nan)
+            return ScoredRoute(query, None, 0.0, self.threshold, (), "Nothing matches.", math.nan)
         taken = hit.score >= self.threshold
         candidate = Candidate(hit.edit, hit.wording, hit.score, hit.score, self.threshold)
         reason = f'The best match is "{hit.wording}" with a score of {hit.score:.3f}.'
-        return Route(query, hit.edit if taken else None, hit.score, self.threshold, (candidate,), reason, math.nan)
+        return ScoredRoute(
+            query, hit.edit if taken else None, hit.score, self.threshold, (candidate,), reason, math.nan
+        )
 
 
 def bm25(setup: Setup) -> InMemory:
