@@ -58,5 +58,5 @@ def settings_given(options: EvaluateOptions) -> dict[str, Any]:
         "editor": None if options.compare else options.editor,
         "device": options.device.value,
         "seed": options.seed,
-        "judge": options.judge,
+        "judge": None if options.judge is None else source(options.judge),
     }

@@ -18,7 +18,8 @@ def fingerprint(model: nn.Module) -> str:
 
     Hashes name, shape and a few evenly spread values of each parameter, rounded to bfloat16:
     milliseconds even for large models, and any training changes it. A quantised copy of a model is
-    another model, and so may be a float16 copy of float32 weights, which are then rounded twice; one that is compiled, or kept on several devices or on disk, is the same.
+    another model, and so may be a float16 copy of float32 weights, which are then rounded twice; one
+    that is compiled, or kept on several devices or on disk, is the same.
     """
     digest = hashlib.sha256()
     model = uncompiled(model)

@@ -114,6 +114,7 @@ def compare(
         "seed": setup.seed,
         "queries": queries,
         "synthetic": synthetic,
+        "judged": judge is not None,
         "rows": rows,
         "max_new_tokens": max_new_tokens,
         "base_fingerprint": fingerprint(setup.base),

@@ -193,10 +193,13 @@ def run_rounds(
     seconds: list[float] = []
     dropped = Counter({f"records_{reason}": count for reason, count in records.dropped.items()})
     most = total = len(stored)
+    last: list[Question] = []
+    was_reset = False
     for one in rounds:
         if one.alone and stored:
             method.reset()
             stored.clear()
+            was_reset = True
         if one.new:
             edits, took = method.store(one.new, progress=not bar.disable)
             stored += edits
@@ -207,6 +210,7 @@ def run_rounds(
             about = one.plan.about(stored)
             _answer(method.model, about, decoder, rows, bar, synthetic=synthetic)
             questions += about
+            last = about
             if one is rounds[-1]:
                 measure_fluency(method.model, about)
             dropped.update(one.plan.dropped)
@@ -215,8 +219,10 @@ def run_rounds(
         questions,
         cost={
             "seconds_per_edit": median(seconds) if seconds else None,
-            "bytes_per_edit": None if kept is None else kept / len({edit.id for edit in stored}),
-            **_times(method.model, questions, seed, decoder.max_new_tokens),
+            # A memory that was emptied in between keeps what was removed from it too.
+            "bytes_per_edit": None if kept is None or was_reset else kept / len({edit.id for edit in stored}),
+            # Of those about the edits that are stored now: of others nothing would be in scope any more.
+            **_times(method.model, last, seed, decoder.max_new_tokens),
         },
         dropped=dict(dropped),
         counts={

@@ -56,14 +56,16 @@ def surroundings(base: torch.nn.Module) -> dict[str, Any]:
 def source(path: str | Path) -> dict[str, Any]:
     """What was read, as JSON-compatible values: its `path`, and the `sha256` of the file or of each file of the folder.
 
+    Or its `name`, which says what it is where there is nothing to hash.
+
     What tells of a checkpoint and decides nothing has none: its card, plots and records of training.
 
     Args:
-        path: A file or a folder; what is neither, such as a data set's name, has no hash.
+        path: A file or a folder; or what is neither, such as a data set's name.
     """
     found = Path(path)
     if not found.is_dir():
-        return {"path": str(path), "sha256": file_hash(found) if found.is_file() else None}
+        return {"path": str(path), "sha256": file_hash(found)} if found.is_file() else {"name": str(path)}
     hashes = {name: digest for name, digest in folder_hashes(found).items() if not _only_tells(Path(name))}
     return {"path": str(path), "sha256": hashes}
 

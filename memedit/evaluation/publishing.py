@@ -74,10 +74,15 @@ def _page(comparison: Comparison, plots: Sequence[Path]) -> str:
 
 
 def _settings(settings: Mapping[str, Any]) -> list[str]:
-    """The single values among the settings, and the paths of files, as a table."""
-    plain = {name: value.get("path") if isinstance(value, Mapping) else value for name, value in settings.items()}
+    """The single values among the settings, and the paths or names of what was read, as a table."""
+    plain = {name: _told(value) if isinstance(value, Mapping) else value for name, value in settings.items()}
     rows = [f"| {name.replace('_', ' ')} | {value} |" for name, value in plain.items() if _is_plain(value)]
     return ["| setting | |", "|---|---|", *rows] if rows else []
+
+
+def _told(source: Mapping[str, Any]) -> Any:
+    """Where something was read, or what it is called."""
+    return source.get("path", source.get("name"))
 
 
 def _is_plain(value: object) -> bool:
