@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memedit.memory import EditMemory, Hit
@@ -115,6 +115,7 @@ def test_an_edit_without_the_names_that_the_nearest_has_is_not_considered(
     assert sorted(hit.wording for hit in hits) == sorted(found or wordings)
 
 
+@settings(deadline=None)
 @given(margin=st.floats(0, 0.5), floor=st.floats(-1, 1), k=st.integers(1, 8))
 def test_a_margin_leaves_out_only_what_is_beyond_it(filled: EditMemory, margin: float, floor: float, k: int) -> None:
     """Of edits with the query's names, those within the margin are considered, and none under the floor ever is."""
