@@ -61,19 +61,30 @@ class Retrieval:
         """
         ends = [last_sentence(query) for query in queries]
         texts = [*queries, *(end for end in ends if end is not None)]
-        found = memory.search(memory.encoder.encode(texts), _WIDER * self.k, namespace=namespace, at=at)
-        of_ends = iter(found[len(queries) :])
+        near = self._all_near(memory, texts, namespace, at)
+        of_ends = iter(near[len(queries) :])
         return [
-            _merged(self._near(query, hits), self._near(end, next(of_ends)) if end is not None else [])
-            for query, hits, end in zip(queries, found[: len(queries)], ends, strict=True)
+            _merged(hits, next(of_ends) if end is not None else [])
+            for hits, end in zip(near[: len(queries)], ends, strict=True)
         ]
 
-    def _near(self, query: str, searched: Sequence[Hit]) -> list[Hit]:
-        if not searched:
-            return []
-        least = searched[min(self.k, len(searched)) - 1].score
-        hits = [hit for hit in searched if hit.score >= least]
-        having_more = [hit for hit in _having_more(query, searched, len(hits)) if hit.score >= self.floor]
+    def _all_near(self, memory: EditMemory, texts: Sequence[str], namespace: str, at: datetime) -> list[list[Hit]]:
+        """What is considered for each text."""
+        vectors = memory.encoder.encode(texts)
+        found = memory.search(vectors, self.k, namespace=namespace, at=at)
+        # Most texts have nothing near: those are not worth a wider search.
+        asked = [row for row, hits in enumerate(found) if hits and hits[0].score >= self.floor]
+        wider = memory.search(vectors[asked], _WIDER * self.k, namespace=namespace, at=at) if asked else []
+        beside = dict(zip(asked, wider, strict=True))
+        return [
+            self._near(text, hits, beside.get(row, ()))
+            for row, (text, hits) in enumerate(zip(texts, found, strict=True))
+        ]
+
+    def _near(self, query: str, hits: Sequence[Hit], wider: Sequence[Hit]) -> list[Hit]:
+        if not wider:
+            return list(hits[:1])
+        having_more = [hit for hit in _having_more(query, hits, wider) if hit.score >= self.floor]
         above = [hits[0], *(hit for hit in hits[1:] if hit.score >= self.floor)]
         if self.margin is None:
             return [*above, *having_more]
@@ -109,13 +120,15 @@ def _naming_the_same(query: str, hits: Sequence[Hit], beyond: Sequence[Hit]) -> 
     return [hit for hit in beyond if shared.of(hit) >= least]
 
 
-def _having_more(query: str, hits: Sequence[Hit], near: int) -> list[Hit]:
-    """Of the hits behind the first `near`, the few that share more words with the query than any of these."""
-    if len(hits) == near:
+def _having_more(query: str, hits: Sequence[Hit], wider: Sequence[Hit]) -> list[Hit]:
+    """Of the hits of a wider search, the few that share more words with the query than any of `hits`."""
+    known = {hit.edit.id for hit in hits}
+    others = [hit for hit in wider if hit.edit.id not in known]
+    if not others:
         return []
-    shared = _SharedWords(query, hits)
-    most = max(map(shared.of, hits[:near]))
-    more = [(shared.of(hit), hit) for hit in hits[near:]]
+    shared = _SharedWords(query, [*hits, *others])
+    most = max(map(shared.of, hits))
+    more = [(shared.of(hit), hit) for hit in others]
     best = sorted((pair for pair in more if pair[0] > most), key=lambda pair: -pair[0])[:_MOST_WITH_MORE]
     return sorted((hit for _, hit in best), key=lambda hit: -hit.score)
 
