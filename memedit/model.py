@@ -89,6 +89,7 @@ class EditedModel(nn.Module):
         self.context_turns = context_turns
         self.on_route = on_route
         self.training = base.training
+        self._is_unwrapped = False
         self._last_routes: ContextVar[tuple[Route, ...]] = ContextVar("memedit_last_routes", default=())
 
     def __getattr__(self, name: str) -> Any:
@@ -149,8 +150,9 @@ class EditedModel(nn.Module):
             edits are only read.
 
         Raises:
-            UnsupportedCallError: An edit names an unknown editor.
+            UnsupportedCallError: An edit names an unknown editor, or the model was unwrapped.
         """
+        self._check_wrapped()
         if isinstance(self.editor, StoringEditor):
             # Refusals are written, not learned.
             missing = self.editor.missing([edit for edit in self.edits if edit.kind is not EditKind.ERASE])
@@ -159,7 +161,8 @@ class EditedModel(nn.Module):
         return {}
 
     def unwrap(self) -> Any:
-        """Take the editor's hooks out of the base and return it."""
+        """Take the editor's hooks out of the base and return it; no edit is answered from then on."""
+        self._is_unwrapped = True
         self.editor.detach()
         return self.base
 
@@ -249,7 +252,8 @@ class EditedModel(nn.Module):
         Raises:
             UnsupportedCallError: A row is in scope and the call asks for scores, hidden states or
                 the like, which have no meaning across several contexts; or it has a streamer and
-                needs several passes; or part of its prompt lies in `past_key_values` only.
+                needs several passes; or part of its prompt lies in `past_key_values` only; or the
+                model was unwrapped.
             ValueError: There is not one query for each row.
         """
         call = (inputs, *args) if inputs is not None or args else ()
@@ -259,10 +263,16 @@ class EditedModel(nn.Module):
         if self.on_route is not None:
             self.on_route(routes)
         if any(route.in_scope for route in routes):
+            self._check_wrapped()
             output = answered(request, routes, self.editor, self.tokenizer, self.isolation)
         else:
             output = request.verbatim()
         return (output, routes) if return_routes else output
+
+    def _check_wrapped(self) -> None:
+        if self._is_unwrapped:
+            # Without its hooks the base's answer would stand in the place of the edit's.
+            raise UnsupportedCallError("the edits' hooks were taken out of the base (`unwrap`); wrap the base again")
 
     def _routes(self, request: Request, queries: Sequence[Query] | None, namespace: str) -> tuple[Route, ...]:
         if not len(self.edits):

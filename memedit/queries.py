@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from memedit.editors.chat import chat_markers
+from memedit.editors.chat import chat_markers, user_turns
 from memedit.scope.retrieval import SENTENCE_END
 
 Query = str | Sequence[Mapping[str, Any]]
@@ -120,21 +120,10 @@ def _turns_of_ids(input_ids: Tensor, attention_mask: Tensor, tokenizer: PreTrain
     """The user turns of each row, at least one; a prompt that is no chat is one turn."""
     # Both come from the device once, and not row by row.
     kept = [ids[mask] for ids, mask in zip(input_ids.cpu(), attention_mask.cpu().bool(), strict=True)]
-    markers = chat_markers(tokenizer)
+    may_be_chats = chat_markers(tokenizer) is not None
     rows = []
     for ids in kept:
-        turns = [] if markers is None else _user_turns(tokenizer.decode(ids, skip_special_tokens=False), *markers)
+        text = tokenizer.decode(ids, skip_special_tokens=False) if may_be_chats else ""
+        turns = [text[turn].strip() for turn in user_turns(text, tokenizer)]
         rows.append(turns if any(turns[-1:]) else [tokenizer.decode(ids, skip_special_tokens=True).strip()])
     return rows
-
-
-def _user_turns(text: str, opening: str, closing: str) -> list[str]:
-    """What stands between the markers; nothing if the text was not rendered with them."""
-    if not opening.strip():
-        return []
-    return [_before(turn, closing.rstrip()).strip() for turn in text.split(opening)[1:]]
-
-
-def _before(turn: str, closing: str) -> str:
-    end = turn.find(closing) if closing.strip() else -1
-    return turn[:end] if end >= 0 else turn

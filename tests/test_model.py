@@ -247,6 +247,19 @@ def test_unwrap_takes_every_hook_out(edited: EditedModel, mini: PreTrainedModel)
     assert hooks_of_memedit(mini) == 0
 
 
+def test_an_unwrapped_model_answers_no_edit(
+    edited: EditedModel, mini: PreTrainedModel, mini_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """A row in scope is refused, and so is learning; any other row is still the base's."""
+    edited.edits.add(*EDIT)
+    edited.unwrap()
+    for refused in (lambda: edited.generate(**encode(mini_tokenizer, [IN_SCOPE])), edited.fit_edits):
+        with pytest.raises(UnsupportedCallError, match="wrap the base again"):
+            refused()
+    plain = encode(mini_tokenizer, OUT_OF_SCOPE[:1])
+    assert torch.equal(edited.generate(**plain), mini.generate(**plain))
+
+
 @pytest.mark.parametrize(
     "thing", [object(), torch.nn.Linear(2, 2), "gpt2"], ids=["object", "module without generate", "name"]
 )

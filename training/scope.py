@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             classifier = ScopeClassifier.from_pretrained(options.start, encoder.files, device=options.device)
         else:
             classifier = ScopeClassifier(encoder.files, device=options.device)
+        kept = None
+        if options.keep_of:
+            kept = ScopeClassifier.from_pretrained(options.keep_of, encoder.files, device=options.device)
         train = splits["train"].pairs
         config = FitConfig(
             epochs=options.epochs, learning_rate=options.learning_rate, batch_size=options.batch_size,
@@ -47,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )  # fmt: skip
         classifier.fit(
             [(pair.wording, pair.query) for pair in train], [pair.in_scope for pair in train], config,
-            resume_from=_state_file(options.output), progress=True,
+            kept=kept, resume_from=_state_file(options.output), progress=True,
         )  # fmt: skip
         classifier.save_pretrained(options.output)
     calibrate_by_routing(
@@ -72,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _command(options: argparse.Namespace) -> str:
     going_on = f" --start START --keep {options.keep}" if options.start else ""
+    going_on += " --keep-of EARLIER" if options.keep_of else ""
     return (
         f"python -m training.scope --data DIR --output {options.output} --count {options.count} "
         f"--epochs {options.epochs} --batch-size {options.batch_size} --locality {options.locality} "
@@ -90,6 +94,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--start", type=Path, help="classifier to go on from; default: the encoder's own weights")
     parser.add_argument("--keep", type=float, default=0.0, help="share of --start's weights in those it ends with")
+    parser.add_argument("--keep-of", type=Path, help="classifier whose weights --keep keeps; default: --start")
     parser.add_argument("--encoder", help="folder or hub id of the sentence encoder")
     parser.add_argument("--count", type=int, default=180_000, help="training pairs to make from --data")
     parser.add_argument("--epochs", type=int, default=1, help="passes over the training pairs")

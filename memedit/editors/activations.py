@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import Cache
 
 from memedit.editors.eager import eagerly, uncompiled
-from memedit.errors import UnsupportedCallError, UnsupportedModelError
+from memedit.errors import UnsupportedModelError
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,6 @@ class ActivationHooks:
 
     @contextmanager
     def _during(self, call: _Call) -> Iterator[None]:
-        if not self._handles:
-            raise UnsupportedCallError("the editor's hooks were taken out of the base (`unwrap`); wrap the base again")
         token = self._calls.set(call)
         try:
             with eagerly():

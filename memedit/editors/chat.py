@@ -21,14 +21,20 @@ def chat_markers(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str] | None:
     return _markers(tokenizer, tokenizer.chat_template)
 
 
-def last_user_turn(text: str, tokenizer: PreTrainedTokenizerBase) -> slice | None:
-    """Where the words of the last user turn stand in a rendered chat; None if the text is none."""
-    markers = chat_markers(tokenizer)
-    if markers is None or not markers[0].strip() or (found := text.rfind(markers[0])) < 0:
-        return None
-    start, closing = found + len(markers[0]), markers[1].rstrip()
-    end = text.find(closing, start) if closing else -1
-    return slice(start, end if end >= 0 else len(text))
+def user_turns(text: str, tokenizer: PreTrainedTokenizerBase) -> list[slice]:
+    """Where the words of each user turn stand in a rendered chat; none in a text without its markers."""
+    opening, closing = chat_markers(tokenizer) or ("", "")
+    if not opening.strip():
+        return []
+    closing, turns = closing.rstrip(), []
+    before, *parts = text.split(opening)
+    start = len(before)
+    for part in parts:
+        start += len(opening)
+        end = part.find(closing) if closing else -1
+        turns.append(slice(start, start + (end if end >= 0 else len(part))))
+        start += len(part)
+    return turns
 
 
 @lru_cache(maxsize=32)

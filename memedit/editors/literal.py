@@ -43,12 +43,11 @@ class LiteralEditor:
         """What stands between prompt and answer: nothing where the prompt ends with white space or a mark of a turn."""
         if rows.decoder_ids is not None:  # an encoder-decoder model's answer stands alone
             return ""
-        read = rows.input_ids[row][rows.attention_mask[row].bool()] if rows.input_ids.shape[1] else rows.input_ids[row]
-        if not len(read):
+        if rows.inputs_embeds is not None:
             return " "
-        last = int(read[-1])
-        ends = self._tokenizer.decode([last])
-        return "" if last in self._tokenizer.all_special_ids or ends != ends.rstrip() else " "
+        last = rows.input_ids[row][rows.attention_mask[row].bool()][-1:].tolist()
+        end = self._tokenizer.decode(last)
+        return "" if {*last} & {*self._tokenizer.all_special_ids} or end != end.rstrip() else " "
 
     def detach(self) -> None:
         """Nothing is hooked into the base."""

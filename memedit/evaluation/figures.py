@@ -17,7 +17,7 @@ CAPTIONS = {
     "reliability": "Reliability diagram of the scope decision, at the largest number of edits",
     "precision_recall": "Precision and recall of the scope decision, at the largest number of edits",
 }
-"""The plots by name: what each shows. The last two need a method that states probabilities."""
+"""The plots by name: what each shows. The last two need a method with scores, the third with probabilities."""
 
 _RETAINED = {
     "Reliability": "reliability",
@@ -63,11 +63,10 @@ def save_figures(comparison: Comparison, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         costs = cost_table(runs).columns
         figures = {"retention": _over_edits(runs, _RETAINED, looks), "cost": _over_edits(runs, costs, looks)}
+        if stating := [run for run in routed if run.evaluation_report["curves"]["reliability"]]:
+            figures["reliability"] = _reliability(stating, looks)
         if routed:
-            figures |= {
-                "reliability": _reliability(routed, looks),
-                "precision_recall": _precision_recall(routed, looks),
-            }
+            figures["precision_recall"] = _precision_recall(routed, looks)
         for name, figure in figures.items():
             files.append(folder / f"{name}.png")
             figure.savefig(files[-1])
@@ -135,7 +134,7 @@ def _reliability(runs: Sequence[Run], looks: Looks) -> Any:
 
 
 def _precision_recall(runs: Sequence[Run], looks: Looks) -> Any:
-    """Precision over recall of the stated probability, with the point at which each method stands."""
+    """Precision over recall of the best candidate's score, with the point at which each method stands."""
     figure = new_figure((5.4, 4.8))
     axes = figure.subplots()
     for run in runs:

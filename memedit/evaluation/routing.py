@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
+
+import numpy as np
 
 from memedit.evaluation.cases import LocalityKind
 from memedit.evaluation.metrics import auroc, expected_calibration_error
 from memedit.evaluation.questions import GENERALITY, Question
 from memedit.evaluation.subject import RoutedQuery
-from memedit.scope.report import ScopeReport
+from memedit.scope.report import curve_of, reliability_of
 
 KEPT_OUT = {
     LocalityKind.NEIGHBOUR: "neighbour_kept_out",
@@ -59,10 +62,9 @@ def routing_figures(questions: Sequence[Question]) -> dict[str, float | None]:
     """
     inside, outside = _meant(questions), _not_meant(questions)
     stated, labels = _stated(questions)
-    are_probabilities = _are_probabilities(questions)
     return {
         "auroc": auroc([route.probability for _, route in inside], [route.probability for _, route in outside]),
-        "ece": expected_calibration_error(stated, labels) if are_probabilities else None,
+        "ece": expected_calibration_error(stated, labels) if _are_probabilities(questions) else None,
     }
 
 
@@ -75,17 +77,19 @@ def routing_curves(questions: Sequence[Question]) -> dict[str, Any] | None:
     Returns:
         `reliability` (bins) and `curve` (points) as in `ScopeReport.to_dict`, over paraphrases and
         out-of-scope queries, recall being the share of all paraphrases that get the right edit;
-        None where nothing was asked or what is stated is no probability.
+        `reliability` is None where what is stated is no probability. None where nothing was asked.
     """
     stated, labels = _stated(questions)
-    if not stated or not _are_probabilities(questions):
+    if not stated:
         return None
-    # Neither bins nor curve depend on the threshold.
-    report = ScopeReport.measure(stated, labels, threshold=0.5).to_dict()
+    scores, inside = np.asarray(stated, dtype=np.float64), np.asarray(labels, dtype=bool)
+    bins = reliability_of(scores, inside) if _are_probabilities(questions) else None
     # A paraphrase whose edit is not the best candidate is never answered rightly, at no threshold.
     reached = sum(labels) / max(1, len(_meant(questions)))
-    curve = [{**point, "recall": reached * point["recall"]} for point in report["curve"]]
-    return {"reliability": report["reliability"], "curve": curve}
+    return {
+        "reliability": None if bins is None else [asdict(each) for each in bins],
+        "curve": [{**asdict(point), "recall": reached * point.recall} for point in curve_of(scores, inside)],
+    }
 
 
 def _meant(questions: Sequence[Question]) -> list[tuple[str, RoutedQuery]]:

@@ -53,7 +53,8 @@ class ScopeClassifier:
         device: Where it runs, as given.
         calibration_: Map from logits to probabilities; the plain sigmoid before `calibrate`.
         threshold_: The chosen threshold and its evidence; None before `calibrate`.
-        fit_: Settings and outcome of the last `fit`, and under `before` of those it went on from.
+        fit_: Settings and outcome of the last `fit`, under `before` of those it went on from, and under
+            `kept_of` of those whose weights it kept a share of, if these were others.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class ScopeClassifier:
         labels: Sequence[int] | Sequence[bool] | None = None,
         config: FitConfig | None = None,
         *,
+        kept: ScopeClassifier | None = None,
         resume_from: Path | None = None,
         progress: bool = False,
     ) -> ScopeClassifier:
@@ -113,6 +115,8 @@ class ScopeClassifier:
                 (see `memedit.scope.hard_negatives.pairs_from_edits`).
             labels: 1 where the query is in scope of the edit, else 0; None for edits.
             config: Settings; None for the defaults.
+            kept: Of whose weights `config.keep` keeps a share, an ancestor's for instance; None for what training
+                went on from.
             resume_from: File that keeps the state of a run, see `memedit.scope.fitting`.
             progress: Whether to show a progress bar.
 
@@ -121,15 +125,16 @@ class ScopeClassifier:
 
         Raises:
             ValueError: There are no pairs, or not as many labels, or rank or alpha are not those of the training
-                to go on from.
+                to go on from or to keep.
         """
         config = config or FitConfig()
-        before = self._adapter
-        if before is not None and (before.rank, before.alpha) != (config.rank, config.alpha):
-            raise ValueError(
-                f"expected rank {before.rank} and alpha {before.alpha}, those of the training to go on from, "
-                f"got {config.rank} and {config.alpha}"
-            )
+        anchor = self._adapter if kept is None else kept._adapter
+        for before in (self._adapter, anchor):
+            if before is not None and (before.rank, before.alpha) != (config.rank, config.alpha):
+                raise ValueError(
+                    f"expected rank {before.rank} and alpha {before.alpha}, those of the training to go on from, "
+                    f"got {config.rank} and {config.alpha}"
+                )
         pairs, labels = self._labelled(pairs, labels, seed=config.seed, progress=progress)
         _check_pairs(pairs, labels)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -141,10 +146,11 @@ class ScopeClassifier:
         tokenizer = PairTokenizer(self._tokenizer, config.max_tokens)
         outcome = fit_network(network, tokenizer, pairs, labels, config, resume_from=resume_from, progress=progress)
         earlier = {"before": self.fit_} if self.fit_ else {}
+        earlier |= {"kept_of": kept.fit_} if kept is not None else {}
         self.fit_ = {"pairs": len(pairs), "settings": asdict(config), **outcome, **earlier}
         self.calibration_, self.threshold_ = IDENTITY, None
         adapter = adapter_of(network, rank=config.rank, alpha=config.alpha)
-        self._use(mean_adapter(self._adapter, adapter, config.keep) if self._adapter and config.keep else adapter)
+        self._use(mean_adapter(anchor, adapter, config.keep) if anchor and config.keep else adapter)
         return self
 
     def calibrate(

@@ -150,8 +150,8 @@ class ScopeReport:
             ece=calibration_error(stated, inside.astype(np.float64)),
             brier=float(brier_score_loss(inside, stated, pos_label=True)),
             log_loss=float(log_loss(inside, stated.clip(CLIP, 1 - CLIP), labels=[False, True])),
-            reliability=_reliability(stated, inside),
-            curve=_curve(stated, inside) if inside.any() else (),
+            reliability=reliability_of(stated, inside),
+            curve=curve_of(stated, inside),
         )
 
     def figures(self) -> dict[str, float | int | None]:
@@ -184,7 +184,13 @@ def _mean(outcomes: NDArray[np.bool_]) -> float | None:
     return float(outcomes.mean()) if len(outcomes) else None
 
 
-def _reliability(stated: Floats, inside: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
+def reliability_of(stated: Floats, inside: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
+    """Stated probability against observed share in `BINS` bins of equal width.
+
+    Args:
+        stated: Probabilities, float64 array (n,) in [0, 1].
+        inside: True where the pair is in scope, bool array (n,).
+    """
     place = np.minimum((stated * BINS).astype(np.int64), BINS - 1)
     count = np.bincount(place, minlength=BINS)
     probability = np.bincount(place, weights=stated, minlength=BINS)
@@ -214,8 +220,19 @@ def calibration_error(stated: Floats, observed: Floats) -> float:
     return float(np.abs(gaps).sum() / len(stated))
 
 
-def _curve(stated: Floats, inside: NDArray[np.bool_]) -> tuple[CurvePoint, ...]:
-    precision, recall, thresholds = precision_recall_curve(inside, stated, drop_intermediate=True)
+def curve_of(scores: Floats, inside: NDArray[np.bool_]) -> tuple[CurvePoint, ...]:
+    """Precision and recall over all thresholds, by rising threshold, of which at most `CURVE_POINTS` are given.
+
+    Args:
+        scores: Probabilities or any other scores, float64 array (n,).
+        inside: True where the pair is in scope, bool array (n,).
+
+    Returns:
+        The points; none if no pair is in scope.
+    """
+    if not inside.any():
+        return ()
+    precision, recall, thresholds = precision_recall_curve(inside, scores, drop_intermediate=True)
     last = len(thresholds) - 1
     chosen = np.unique(np.linspace(0, last, CURVE_POINTS).round().astype(np.int64)).tolist()
     return tuple(CurvePoint(float(thresholds[n]), float(precision[n]), float(recall[n])) for n in chosen)

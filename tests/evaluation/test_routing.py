@@ -69,13 +69,15 @@ def test_curves_cover_what_was_routed() -> None:
 
 
 def test_scores_that_are_no_probabilities_have_no_calibration() -> None:
-    """A retrieval score can be ranked, but states no probability, also where it lies between 0 and 1."""
-    found = asked(GENERALITY, A, 0.9), asked(LocalityKind.NEIGHBOUR, A, 0.3)
-    assert routing_curves(found) is not None
+    """A retrieval score can be ranked, but states no probability, whether or not it lies between 0 and 1."""
+    found = asked(GENERALITY, A, 9.5), asked(LocalityKind.NEIGHBOUR, A, 0.3)
     scored = [ScoredRoute(**{f.name: getattr(q.route, f.name) for f in fields(Route)}) for q in found]
     questions = [replace(question, route=route) for question, route in zip(found, scored, strict=True)]
     assert routing_figures(questions) == {"auroc": 1.0, "ece": None}
-    assert routing_curves(questions) is None
+    curves = routing_curves(questions)
+    assert curves is not None
+    assert curves["reliability"] is None
+    assert [(point["threshold"], point["precision"]) for point in curves["curve"]] == [(0.3, 0.5), (9.5, 1.0)]
 
 
 def test_routing_of_nothing_is_unknown() -> None:

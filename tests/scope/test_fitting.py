@@ -87,7 +87,7 @@ def test_fitting_leaves_the_random_state_alone(encoder: SentenceEncoder) -> None
 
 
 def test_the_weights_it_began_with_can_be_kept_in_part(saved: Path, encoder: SentenceEncoder) -> None:
-    """With all of them kept the verdicts stay; with half of them they lie between those of both runs."""
+    """With all of them kept the verdicts stay; with half they lie between both runs'; another's can be kept too."""
     pairs, labels = (values[:48] for values in world_pairs())
     before = ScopeClassifier.from_pretrained(saved, encoder.files)
     after, half, all_kept = (
@@ -98,3 +98,7 @@ def test_the_weights_it_began_with_can_be_kept_in_part(saved: Path, encoder: Sen
     gaps = [float(np.abs(half.logits(pairs) - other.logits(pairs)).mean()) for other in (before, after)]
     assert max(gaps) < np.abs(before.logits(pairs) - after.logits(pairs)).mean()
     assert half.fit_["before"]["pairs"] > 0
+    anothers = ScopeClassifier.from_pretrained(saved, encoder.files)
+    anothers.fit(pairs, labels, replace(CONFIG, keep=1.0), kept=half)
+    assert np.allclose(anothers.logits(pairs), half.logits(pairs), atol=1e-5)
+    assert anothers.fit_["kept_of"] == half.fit_

@@ -102,6 +102,24 @@ def test_negatives_cover_the_ways_to_be_wrong() -> None:
                for p in swapped for fact in FACTS)  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("label", "answer", "names"),
+    [
+        ("mother", "Ada", {"Orla Venn", "Ada"}),
+        ("mother", "", {"Orla Venn"}),
+        ("vessel", "frigate", {"frigate"}),
+        ("vessel", "", set()),
+        ("spouse", "Ada", set()),
+    ],
+)
+def test_a_relation_is_asked_back_of_what_can_answer_it(label: str, answer: str, names: set[str]) -> None:
+    """A ship is no class of ships, so that who asks for one by a ship's name means the ship's own class."""
+    fact = Fact("made", "Orla Venn", label, ("a wording",), answer=answer)
+    bank, rng = TemplateBank([fact]), random.Random(0)
+    asked = {text for _ in range(60) if (text := bank.inverse(fact, rng))}
+    assert {name for name in ("Orla Venn", "Ada", "frigate") for text in asked if name in text} == names
+
+
 def test_no_relation_is_seen_in_near_misses_only() -> None:
     """A relation that no fact has is asked for in scope as well, so that its words alone tell nothing."""
     maker = maker_of(FACTS[:3])
@@ -219,15 +237,22 @@ def test_calibration_is_on_routed_queries(encoder: SentenceEncoder, small_classi
     ]
     maker = maker_of(facts)
     pairs = [*maker.positives(), *maker.negatives()]
+    wording, asked = facts[0].wordings[0], facts[1].queries[0]
+    # Another stored name with a slip of the pen: the memory answers it, so that it is no near-miss.
+    answered = Pair(wording, asked.replace("Brisk", "Birsk"), in_scope=False, family="swapped_subject", plain=asked)
     classifier = ScopeClassifier(encoder.files)
     classifier._use(small_classifier._adapter)
-    calibrate_by_routing(
-        classifier, encoder, Split(facts, pairs, UNRELATED), distractors=facts[:3], locality=0.9, seed=0
-    )
+    calibrated_on = []
+    for made in (pairs, [*pairs, answered]):
+        calibrate_by_routing(
+            classifier, encoder, Split(facts, made, UNRELATED), distractors=facts[:3], locality=0.9, seed=0
+        )
+        calibrated_on.append(classifier.calibration_.pairs)
     assert classifier.threshold_ is not None
     assert classifier.threshold_.stated_locality == 0.9
     assert classifier.calibration_.prior == 0.25
-    assert classifier.calibration_.pairs > len(facts)
+    assert calibrated_on[0] > len(facts)
+    assert calibrated_on[0] == calibrated_on[1]
 
 
 def test_texts_are_encoded_once(encoder: SentenceEncoder) -> None:

@@ -17,6 +17,11 @@ MINED_SHARE = 0.55
 """How often a mined template is taken where there is a hand-written one as well."""
 
 _SYMMETRIC = ("spouse", "sibling", "twin_city", "follows", "followed_by")
+_AS_SUBJECT = {
+    "person": "p", "work": "w", "organisation": "o", "university": "o", "team": "o", "thing": "n",
+    "place": "l", "country": "l", "city": "l", "river": "l", "continent": "l",
+}  # fmt: skip
+"""By kind of answer the kind of subject (`Rule.kinds`) that is such a thing."""
 
 
 class TemplateBank:
@@ -101,12 +106,16 @@ class TemplateBank:
         return template.replace("{}", rng.choice(inner).replace("{}", fact.subject)) if inner else None
 
     def inverse(self, fact: Fact, rng: random.Random) -> str | None:
-        """The relation asked the other way round, of the subject or of the answer."""
+        """The relation asked the other way round: of the answer, or of the subject if it could be one itself.
+
+        Who asks what a ship is the class of means the class of the ship.
+        """
         if fact.label not in self._relations or fact.label in _SYMMETRIC:
             return None
-        inverse = self._relations[fact.label].inverse
-        name = fact.answer if fact.answer and rng.random() < 0.5 else fact.subject
-        return rng.choice(inverse).replace("{}", name) if inverse else None
+        relation = self._relations[fact.label]
+        could_answer = _AS_SUBJECT.get(relation.answer_kind, "none") in kinds_of(fact.label)
+        names = [name for name in (fact.answer, fact.subject if could_answer else None) if name]
+        return rng.choice(relation.inverse).replace("{}", rng.choice(names)) if names and relation.inverse else None
 
     def about_answer(self, fact: Fact, rng: random.Random) -> str | None:
         """A question about the answer of `fact`."""

@@ -203,9 +203,12 @@ def _beginning(fit: Mapping[str, Any]) -> str:
     while "before" in earlier[-1]:
         earlier.append(earlier[-1]["before"])
     runs = "; before that ".join(f"{run['pairs']:,} pairs, {run['seconds'] / 60:.0f} minutes" for run in earlier)
+    kept, ancestor = fit.get("kept_of"), "START"
+    if kept is not None:
+        ancestor = f"EARLIER, which START was {earlier.index(kept)} runs before," if kept in earlier else "EARLIER"
     return (
         f", where START is a classifier trained before: {runs}. "
-        f"Of its weights {fit['settings']['keep']:.0%} are in these (WiSE-FT, Wortsman et al. 2022)"
+        f"Of the weights of {ancestor} {fit['settings']['keep']:.0%} are in these (WiSE-FT, Wortsman et al. 2022)"
     )
 
 

@@ -29,12 +29,21 @@ _MENTIONS = (
 
 @dataclass(frozen=True)
 class Pair:
-    """An edit's wording, a query, whether the edit is meant, and how the pair was made."""
+    """An edit's wording, a query, whether the edit is meant, and how the pair was made.
+
+    Attributes:
+        wording: The edit's prompt.
+        query: What is asked.
+        in_scope: Whether the edit is meant.
+        family: How the pair was made.
+        plain: The query before it was written in another way; empty where that is not known.
+    """
 
     wording: str
     query: str
     in_scope: bool
     family: str
+    plain: str = ""
 
 
 class PairMaker:
@@ -223,7 +232,7 @@ class PairMaker:
             yield self._pair(self._passage(text), other, in_scope=False, family="same_subject")
 
     def _pair(self, wording: str, query: str, *, in_scope: bool, family: str) -> Pair:
-        return Pair(wording, self.augment(query), in_scope, family)
+        return Pair(wording, self.augment(query), in_scope, family, plain=query)
 
 
 def _leading_text(fact: Fact) -> str | None:

@@ -54,28 +54,32 @@ def calibrate_by_routing(
     """
     # What it was calibrated to before must not decide which candidate is the best.
     classifier.calibration_, classifier.threshold_ = IDENTITY, None
-    stored = {fact.wordings[0]: fact.subject for fact in one_per_subject(split.facts)}
-    stored |= {pair.wording: "" for pair in split.pairs if pair.family in _OF_STATEMENTS}
-    own = set(stored)
+    facts = one_per_subject(split.facts)
+    # Whatever wording of a fact a pair was made with, the query means the one that is stored.
+    meant = {wording: fact.wordings[0] for fact in facts for wording in reversed(fact.wordings)}
+    meant |= {pair.wording: pair.wording for pair in split.pairs if pair.family in _OF_STATEMENTS}
+    stored = {fact.wordings[0]: fact.subject for fact in facts}
+    stored |= {wording: "" for wording in meant.values() if wording not in stored}
     rng = random.Random(seed)
-    for wording, subject in draw_distractors(distractors, "counterfact", EDITS, rng)[: max(0, EDITS - len(own))]:
+    for wording, subject in draw_distractors(distractors, "counterfact", EDITS, rng)[: max(0, EDITS - len(stored))]:
         stored.setdefault(wording, subject)
     subjects = SubjectSet(subject for subject in stored.values() if subject)
-    asked = [pair for pair in split.pairs if pair.wording in own and _is_clean(pair, stored, subjects)]
+    asked = [(pair, meant[pair.wording]) for pair in split.pairs if pair.wording in meant]
+    asked = [(pair, own) for pair, own in asked if pair.query != own and _is_clean(pair, stored[own], subjects)]
     asked = rng.sample(asked, min(QUERIES, len(asked)))
     with EditMemory(None, encoder) as memory:
         memory.add_many(({"prompt": wording, "target": "a new answer"} for wording in stored), progress=True)
-        routes = route_all(Router(memory, classifier, cache_size=0), [pair.query for pair in asked])
-    found = [(pair, route) for pair, route in zip(asked, routes, strict=True) if route.candidates]
+        routes = route_all(Router(memory, classifier, cache_size=0), [pair.query for pair, _ in asked])
+    found = [(pair, own, route) for (pair, own), route in zip(asked, routes, strict=True) if route.candidates]
     logger.info("calibrating on %d routed queries over %d edits", len(found), len(stored))
-    best = [route.candidates[0].wording for _, route in found]
+    best = [route.candidates[0].wording for _, _, route in found]
     classifier.calibrate(
-        [(wording, route.query) for wording, (_, route) in zip(best, found, strict=True)],
-        [pair.in_scope and wording == pair.wording for wording, (pair, _) in zip(best, found, strict=True)],
+        [(wording, route.query) for wording, (_, _, route) in zip(best, found, strict=True)],
+        [pair.in_scope and wording == own for wording, (pair, own, _) in zip(best, found, strict=True)],
         locality=locality,
         statement_locality=STATEMENT_LOCALITY,
         prior=PRIOR,
-        near_misses=[pair.family in NEAR_MISSES for pair, _ in found],
+        near_misses=[pair.family in NEAR_MISSES for pair, _, _ in found],
     )
 
 
@@ -84,6 +88,7 @@ def route_all(router: Router, queries: Sequence[str]) -> list[Route]:
     return [route for start in range(0, len(queries), 64) for route in router.route(queries[start : start + 64])]
 
 
-def _is_clean(pair: Pair, stored: dict[str, str], subjects: SubjectSet) -> bool:
-    """Whether a negative is surely out of scope of the whole memory, not of its own edit alone."""
-    return pair.in_scope or subjects.found(pair.query) <= {normalise(stored[pair.wording])}
+def _is_clean(pair: Pair, subject: str, subjects: SubjectSet) -> bool:
+    """Whether a negative is surely out of scope of the whole memory, not of the edit about `subject` alone."""
+    # A name that is there with a typing error is found in the query as it was before.
+    return pair.in_scope or subjects.found(pair.query) | subjects.found(pair.plain) <= {normalise(subject)}

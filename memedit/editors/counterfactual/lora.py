@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from memedit.editors.eager import eagerly, uncompiled
-from memedit.errors import CheckpointError, UnsupportedCallError
+from memedit.errors import CheckpointError
 
 _PREFIX, _DOWN, _UP = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 _UNSUPPORTED = (
@@ -73,8 +73,6 @@ class LoraOverlay:
                 Beams and several returns may repeat each row in place. The outputs of the other
                 rows keep every bit.
         """
-        if not self._handles:
-            raise UnsupportedCallError("the editor's hooks were taken out of the base (`unwrap`); wrap the base again")
         token = self._active.set(_Plan(rows))
         try:
             with eagerly():

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from memedit.editors.base import Rows
-from memedit.editors.chat import last_user_turn
+from memedit.editors.chat import user_turns
 from memedit.editors.options import setting
 
 
@@ -53,12 +53,12 @@ def before_query(tokenizer: PreTrainedTokenizerBase, ids: Tensor, query: str, co
     """
     text = tokenizer.decode(ids, skip_special_tokens=False)
     # Whatever else a chat repeats of the query, such as a call of a tool, is not the user's.
-    turn = last_user_turn(text, tokenizer)
-    start, stop = (0, len(text)) if turn is None else (turn.start, turn.stop)
+    turns = user_turns(text, tokenizer)
+    within = turns[-1] if turns else slice(0, len(text))
     lines = query.strip().split("\n")
     endings = ("\n".join(lines[first:]) for first in range(len(lines)))
-    places = (text.rfind(ending, start, stop) for ending in endings if ending)
-    position = next((place for place in places if place >= 0), None if turn is None else start)
+    places = (text.rfind(ending, within.start, within.stop) for ending in endings if ending)
+    position = next((place for place in places if place >= 0), within.start if turns else None)
     if position is None:
         return _after_opening(tokenizer, ids, tokenizer(context, add_special_tokens=False)["input_ids"])
     encoded = tokenizer(text[:position] + context + text[position:], add_special_tokens=False)["input_ids"]

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from memedit.checkpoints import shipped
 from memedit.editors.counterfactual.lora import LoraOverlay
-from memedit.errors import CheckpointError, UnsupportedCallError
+from memedit.errors import CheckpointError
 from tests.generation.tiny import llama
 from tests.hooks import hooks_of_memedit
 
@@ -62,14 +62,6 @@ def test_a_damaged_adapter_is_refused(name: str, mini: PreTrainedModel, tmp_path
     (tmp_path / name).write_bytes((ADAPTER / name).read_bytes()[:100])
     with pytest.raises(CheckpointError, match="damaged"):
         LoraOverlay(mini, tmp_path)
-
-
-def test_an_overlay_that_was_taken_out_says_so(mini: PreTrainedModel) -> None:
-    """Without its hooks it would leave the base's answer in the place of the edit's."""
-    overlay = LoraOverlay(mini, ADAPTER)
-    overlay.detach()
-    with pytest.raises(UnsupportedCallError, match="wrap the base again"), overlay.active():
-        pass
 
 
 def test_an_inactive_overlay_changes_no_bit(mini: PreTrainedModel, ids: torch.Tensor) -> None:
