@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +25,7 @@ from memedit.scope.network import Adapter, adapted_network, adapter_of, mean_ada
 from memedit.scope.pairing import Pair, PairTokenizer, length_batches
 from memedit.scope.report import ScopeReport
 from memedit.scope.saved import SavedClassifier, read_config
-from memedit.scope.thresholds import LOWEST_THRESHOLD, Threshold, choose_by_form
+from memedit.scope.thresholds import LOWEST_THRESHOLD, Form, Threshold, choose_by_form
 from memedit.scope.words import symbols_of
 
 UNTRAINED = (
@@ -159,7 +159,7 @@ class ScopeClassifier:
         labels: Sequence[int] | Sequence[bool],
         *,
         locality: float = 0.99,
-        statement_locality: float | None = None,
+        localities: Mapping[Form, float] | None = None,
         near_misses: Sequence[bool] | None = None,
         prior: float | None = None,
         keep_probabilities: bool = False,
@@ -175,7 +175,7 @@ class ScopeClassifier:
             labels: 1 where the query is in scope of the edit, else 0.
             locality: Share of the near-misses that the threshold must keep out, of those of each form of edit of
                 which there are enough (`choose_by_form`).
-            statement_locality: The same for edits worded as statements; None for `locality`.
+            localities: By form of edit (`thresholds.FORMS`) those for which it is another.
             near_misses: Which of the pairs labelled 0 look like the edit; None for all of them.
             prior: Share of queries in scope that the probabilities are to be true of, and the lowest threshold, if that
                 is below one half; None for that of the pairs.
@@ -206,7 +206,7 @@ class ScopeClassifier:
         misses = ~positive & np.asarray(chosen, dtype=bool)
         # At the prior an edit is held as likely as before the query was read: below, the reading speaks against it.
         lowest = min(LOWEST_THRESHOLD, calibration.prior or 1.0)
-        threshold = choose_by_form(wordings, probability, positive, misses, locality, statement_locality, lowest)
+        threshold = choose_by_form(wordings, probability, positive, misses, locality, localities, lowest)
         self.calibration_, self.threshold_ = calibration, threshold
         return self
 

@@ -74,12 +74,14 @@ def test_going_on_keeps_the_size_of_the_adapter(saved: Path, encoder: SentenceEn
 
 
 def test_statements_are_calibrated_to_a_locality_of_their_own(saved: Path, encoder: SentenceEncoder) -> None:
-    """`statement_locality` is that of the threshold for edits worded as statements, and of no other."""
+    """The locality stated for statements is that of the threshold for edits so worded, and of no other."""
     classifier = ScopeClassifier.from_pretrained(saved, encoder.files)
     pairs, labels = world_pairs()
     told = [(f"{wording.rstrip('?')} is told.", query) for wording, query in pairs]
     times = 1 + NEAR_MISSES_OF_A_FORM // labels.count(0)
-    classifier.calibrate([*pairs, *told] * times, [*labels, *labels] * times, locality=0.95, statement_locality=0.7)
+    classifier.calibrate(
+        [*pairs, *told] * times, [*labels, *labels] * times, locality=0.95, localities={"statement": 0.7}
+    )
     assert classifier.threshold_.stated_locality == 0.95
     assert classifier.threshold_.by_form["statement"].stated_locality == 0.7
 

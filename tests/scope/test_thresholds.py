@@ -94,7 +94,7 @@ def test_an_impossible_locality_is_refused(locality: float) -> None:
     with pytest.raises(ValueError, match="locality"):
         choose_threshold([0.1], [0.9], locality)
     with pytest.raises(ValueError, match="locality"):
-        choose_by_form(["a", "b"], [0.1, 0.9], [False, True], [True, False], 0.9, statement_locality=locality)
+        choose_by_form(["a", "b"], [0.1, 0.9], [False, True], [True, False], 0.9, localities={"statement": locality})
 
 
 WORDINGS = {"question": "Who runs Acme?", "statement": "Dana Reyes runs Acme.", None: "The head of Acme is"}
@@ -181,8 +181,10 @@ def test_json_gives_all_thresholds_back() -> None:
         ("The head of Acme is", None),
         ("who runs Acme", None),
         ("", None),
+        ("ok so the allotment meeting moved to thursday, still half 6 but at Farida's, bring the seed lists and a mug, "
+         "and the water is off till sunday", "statement"),
     ],
-)
+)  # fmt: skip
 def test_a_form_shows_in_the_last_mark(wording: str, form: str | None) -> None:
-    """Only what is marked as a question or a sentence counts as one, whatever quotes stand behind the mark."""
+    """What is marked as a question or a sentence is one, whatever quotes follow; a long text is a statement."""
     assert form_of(wording) == form

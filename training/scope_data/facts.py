@@ -75,6 +75,10 @@ class SubjectSet:
         near = (text for _, text in fact.others)
         return any(self.found(text) for text in (fact.subject, *fact.asked, *fact.steps, *fact.aliases, *near))
 
+    def having(self, words: set[str]) -> set[str]:
+        """The subjects, normalised, that have all of `words`, normalised too, in their names."""
+        return {subject for subject in self._subjects if words <= {*subject.split()}}
+
     def found(self, text: str) -> set[str]:
         """The subjects, normalised, that `text` names."""
         words = normalise(text).split()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from memedit.memory import EditMemory
 from memedit.memory.encoding import TextEncoder
 from memedit.scope.calibration import IDENTITY
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.router import Route, Router
+from memedit.scope.thresholds import Form
 from training.scope_data.dataset import Split
 from training.scope_data.facts import Fact, SubjectSet, normalise, one_per_subject
 from training.scope_data.held_out_memory import draw_distractors
@@ -24,9 +25,11 @@ EDITS = 10_000
 """Edits in the memory that they are routed over: the more are stored, the more often one looks meant."""
 PRIOR = 0.25
 """Share of queries in scope that probabilities are true of; of the pairs made for training more than half are."""
-STATEMENT_LOCALITY = 0.8
-"""Share of the near-misses of free statements to keep out: whether a passage leaves a question open is far harder to
-tell than whether one fact is another. With 0.95 fewer than half of the questions that it answers would be let in."""
+LOCALITIES: Mapping[Form, float] = {"question": 0.98, "statement": 0.8}
+"""Share of the near-misses to keep out of the forms of edit for which the stated one is not wanted. Those made for
+questions are harder than what is asked in earnest: most of those that pass for in scope ask the way back, or change a
+word or a number of a name. And whether a passage leaves a question open is far harder to tell than whether one fact is
+another: with 0.95 fewer than half of the questions that it answers would be let in."""
 _OF_STATEMENTS = ("statement", "statement_miss", "statement_other")
 
 
@@ -49,37 +52,27 @@ def calibrate_by_routing(
         encoder: The encoder of the memory.
         split: The calibration split.
         distractors: Facts that fill the memory up to `EDITS`; they are searched, not asked.
-        locality: Share of the near-misses to keep out, but for those of free statements.
+        locality: Share of the near-misses to keep out, but for the forms of edit in `LOCALITIES`.
         seed: Chooses the queries.
     """
     # What it was calibrated to before must not decide which candidate is the best.
     classifier.calibration_, classifier.threshold_ = IDENTITY, None
-    facts = one_per_subject(split.facts)
-    # Whatever wording of a fact a pair was made with, the query means the one that is stored.
-    meant = {wording: fact.wordings[0] for fact in facts for wording in reversed(fact.wordings)}
-    meant |= {pair.wording: pair.wording for pair in split.pairs if pair.family in _OF_STATEMENTS}
-    stored = {fact.wordings[0]: fact.subject for fact in facts}
-    stored |= {wording: "" for wording in meant.values() if wording not in stored}
     rng = random.Random(seed)
-    for wording, subject in draw_distractors(distractors, "counterfact", EDITS, rng)[: max(0, EDITS - len(stored))]:
-        stored.setdefault(wording, subject)
-    subjects = SubjectSet(subject for subject in stored.values() if subject)
-    asked = [(pair, meant[pair.wording]) for pair in split.pairs if pair.wording in meant]
-    asked = [(pair, own) for pair, own in asked if pair.query != own and _is_clean(pair, stored[own], subjects)]
-    asked = rng.sample(asked, min(QUERIES, len(asked)))
+    stored, meant = _memory_of(split, distractors, rng)
+    asked = _asked(split, stored, meant, rng)
     with EditMemory(None, encoder) as memory:
         memory.add_many(({"prompt": wording, "target": "a new answer"} for wording in stored), progress=True)
-        routes = route_all(Router(memory, classifier, cache_size=0), [pair.query for pair, _ in asked])
-    found = [(pair, own, route) for (pair, own), route in zip(asked, routes, strict=True) if route.candidates]
+        routes = route_all(Router(memory, classifier, cache_size=0), [pair.query for pair in asked])
+    found = [(pair, route) for pair, route in zip(asked, routes, strict=True) if route.candidates]
     logger.info("calibrating on %d routed queries over %d edits", len(found), len(stored))
-    best = [route.candidates[0].wording for _, _, route in found]
+    best = [route.candidates[0].wording for _, route in found]
     classifier.calibrate(
-        [(wording, route.query) for wording, (_, _, route) in zip(best, found, strict=True)],
-        [pair.in_scope and wording == own for wording, (pair, own, _) in zip(best, found, strict=True)],
+        [(wording, pair.query) for wording, (pair, _) in zip(best, found, strict=True)],
+        [pair.in_scope and wording == meant[pair.wording] for wording, (pair, _) in zip(best, found, strict=True)],
         locality=locality,
-        statement_locality=STATEMENT_LOCALITY,
+        localities=LOCALITIES,
         prior=PRIOR,
-        near_misses=[pair.family in NEAR_MISSES for pair, _, _ in found],
+        near_misses=[pair.family in NEAR_MISSES for pair, _ in found],
     )
 
 
@@ -88,7 +81,33 @@ def route_all(router: Router, queries: Sequence[str]) -> list[Route]:
     return [route for start in range(0, len(queries), 64) for route in router.route(queries[start : start + 64])]
 
 
+def _memory_of(split: Split, distractors: Sequence[Fact], rng: random.Random) -> tuple[dict[str, str], dict[str, str]]:
+    """The wordings to store, each with its subject, and of each wording that a pair may have the one it stands for."""
+    facts = one_per_subject(split.facts)
+    meant = {wording: fact.wordings[0] for fact in facts for wording in reversed(fact.wordings)}
+    meant |= {pair.wording: pair.wording for pair in split.pairs if pair.family in _OF_STATEMENTS}
+    stored = {fact.wordings[0]: fact.subject for fact in facts}
+    stored |= {wording: "" for wording in meant.values() if wording not in stored}
+    for wording, subject in draw_distractors(distractors, "counterfact", EDITS, rng)[: max(0, EDITS - len(stored))]:
+        stored.setdefault(wording, subject)
+    return stored, meant
+
+
+def _asked(split: Split, stored: Mapping[str, str], meant: Mapping[str, str], rng: random.Random) -> list[Pair]:
+    """Pairs whose query no other edit of the memory answers."""
+    subjects = SubjectSet(subject for subject in stored.values() if subject)
+    pairs = [pair for pair in split.pairs if pair.wording in meant and pair.query != meant[pair.wording]]
+    asked = [pair for pair in pairs if _is_clean(pair, stored[meant[pair.wording]], subjects)]
+    return rng.sample(asked, min(QUERIES, len(asked)))
+
+
 def _is_clean(pair: Pair, subject: str, subjects: SubjectSet) -> bool:
-    """Whether a negative is surely out of scope of the whole memory, not of the edit about `subject` alone."""
-    # A name that is there with a typing error is found in the query as it was before.
-    return pair.in_scope or subjects.found(pair.query) | subjects.found(pair.plain) <= {normalise(subject)}
+    """Whether no other edit of the memory answers the query than the one about `subject`, if it does."""
+    own, plain = normalise(subject), normalise(pair.plain)
+    # A name with a typing error is found in the query as it was before.
+    asked = subjects.found(pair.plain)
+    if not pair.in_scope:
+        return subjects.found(pair.query) | asked <= {own}
+    # What was put beside the query may tell of another edit's subject, and a short form be that of others too.
+    short = {*own.split()} & {*plain.split()} if own and own not in plain else set()
+    return subjects.found(pair.query) - asked <= {own} and not (short and subjects.having(short) - {own})

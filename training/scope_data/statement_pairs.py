@@ -24,15 +24,15 @@ def statement_pairs(
     """
     for statement in statements:
         for part in statement.questions:
-            query = augment(rng.choice(part))
-            yield Pair(statement.wording, query, in_scope=True, family="statement")
+            query = rng.choice(part)
+            yield Pair(statement.wording, augment(query), in_scope=True, family="statement", plain=query)
         for query in rng.sample(statement.misses, min(3, len(statement.misses))):
-            yield Pair(statement.wording, augment(query), in_scope=False, family="statement_miss")
+            yield Pair(statement.wording, augment(query), in_scope=False, family="statement_miss", plain=query)
         for query in rng.sample(statement.others, min(2, len(statement.others))):
-            yield Pair(statement.wording, augment(query), in_scope=False, family="statement_other")
+            yield Pair(statement.wording, augment(query), in_scope=False, family="statement_other", plain=query)
         if rng.random() < 0.15:
-            query = augment(rng.choice(unrelated))
-            yield Pair(statement.wording, query, in_scope=False, family="unrelated")
+            query = rng.choice(unrelated)
+            yield Pair(statement.wording, augment(query), in_scope=False, family="unrelated", plain=query)
 
 
 def apart(statements: Sequence[Statement]) -> list[Statement]:
