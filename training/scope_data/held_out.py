@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from memedit.evaluation.cases import LocalityKind, Probe
@@ -121,7 +120,6 @@ def _route_all(
     scores["wrong_edit"] = share(found not in (None, wording) for found, wording in by_wording)
     scores["name_swapped_kept_out"] = share(not route.in_scope for route in outside.get("name_swapped", ()))
     scores["retrieved"] = share(any(c.wording == wording for c in route.candidates) for route, wording in meant)
-    scores["route_ms"] = 1000 * float(np.mean([route.seconds for route, _ in meant]))
     scores["asked"] = {family: len(v) for family, v in {**inside, **outside}.items()}
     scores["dropped"] = held_out.dropped
     _collect(errors, inside, outside)
