@@ -125,10 +125,12 @@ class ScopeClassifier:
 
         Raises:
             ValueError: There are no pairs, or not as many labels, or rank or alpha are not those of the training
-                to go on from or to keep.
+                to go on from or to keep, or what is to be kept was never trained.
         """
         config = config or FitConfig()
         anchor = self._adapter if kept is None else kept._adapter
+        if kept is not None and anchor is None:
+            raise ValueError("expected a trained classifier to keep weights of, got one that was never fitted")
         for before in (self._adapter, anchor):
             if before is not None and (before.rank, before.alpha) != (config.rank, config.alpha):
                 raise ValueError(

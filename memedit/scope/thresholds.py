@@ -120,7 +120,7 @@ def choose_by_form(
         lowest: As for `choose_threshold`.
 
     Raises:
-        ValueError: A locality is out of range, or there are no near-misses or no pairs in scope.
+        ValueError: A locality is out of range or of an unknown form, or there are no near-misses or no pairs in scope.
     """
     stated_for = {**dict.fromkeys(FORMS, locality), **(localities or {})}
     if unknown := stated_for.keys() - set(FORMS):

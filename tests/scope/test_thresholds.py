@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,6 +98,13 @@ def test_an_impossible_locality_is_refused(locality: float) -> None:
         choose_by_form(["a", "b"], [0.1, 0.9], [False, True], [True, False], 0.9, localities={"statement": locality})
 
 
+def test_a_locality_of_no_form_is_refused() -> None:
+    """A misspelt form would leave its edits at the threshold of all others, unnoticed."""
+    unknown: Any = {"statements": 0.8}
+    with pytest.raises(ValueError, match="statements"):
+        choose_by_form(["a", "b"], [0.1, 0.9], [False, True], [True, False], 0.9, localities=unknown)
+
+
 WORDINGS = {"question": "Who runs Acme?", "statement": "Dana Reyes runs Acme.", None: "The head of Acme is"}
 Sample = tuple[list[str], np.ndarray, np.ndarray]
 
@@ -132,7 +140,7 @@ def test_statements_may_have_a_locality_of_their_own() -> None:
     """Where it is stated apart, statements are let in more freely and nothing else changes."""
     wordings, probabilities, labels = _sample(*[NEAR_MISSES_OF_A_FORM] * 3)
     same = choose_by_form(wordings, probabilities, labels, ~labels, 0.95)
-    apart = choose_by_form(wordings, probabilities, labels, ~labels, 0.95, 0.8)
+    apart = choose_by_form(wordings, probabilities, labels, ~labels, 0.95, {"statement": 0.8})
     assert apart.by_form["statement"].value < same.by_form["statement"].value
     assert apart.by_form["statement"].stated_locality == 0.8
     assert apart.by_form["question"] == same.by_form["question"]

@@ -29,7 +29,7 @@ LOCALITIES: Mapping[Form, float] = {"question": 0.98, "statement": 0.8}
 """Share of the near-misses to keep out of the forms of edit for which the stated one is not wanted. Those made for
 questions are harder than what is asked in earnest: most of those that pass for in scope ask the way back, or change a
 word or a number of a name. And whether a passage leaves a question open is far harder to tell than whether one fact is
-another: with 0.95 fewer than half of the questions that it answers would be let in."""
+another: with 0.95 a quarter of the questions that it answers would not be let in, with 0.99 half of them."""
 _OF_STATEMENTS = ("statement", "statement_miss", "statement_other")
 
 
