@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from itertools import takewhile
 
@@ -26,14 +27,13 @@ def user_turns(text: str, tokenizer: PreTrainedTokenizerBase) -> list[slice]:
     opening, closing = chat_markers(tokenizer) or ("", "")
     if not opening.strip():
         return []
-    closing, turns = closing.rstrip(), []
-    before, *parts = text.split(opening)
-    start = len(before)
-    for part in parts:
-        start += len(opening)
-        end = part.find(closing) if closing else -1
-        turns.append(slice(start, start + (end if end >= 0 else len(part))))
-        start += len(part)
+    starts = [found.end() for found in re.finditer(re.escape(opening), text)]
+    bounds = [*(start - len(opening) for start in starts[1:]), len(text)]
+    closing = closing.rstrip()
+    turns = []
+    for start, bound in zip(starts, bounds, strict=False):  # without a turn there is one bound too many
+        end = text.find(closing, start, bound) if closing else -1
+        turns.append(slice(start, end if end >= 0 else bound))
     return turns
 
 
