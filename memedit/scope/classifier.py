@@ -125,16 +125,17 @@ class ScopeClassifier:
 
         Raises:
             ValueError: There are no pairs, or not as many labels, or rank or alpha are not those of the training
-                to go on from or to keep, or what is to be kept was never trained.
+                to go on from or to keep, or `kept` was never trained, or no share of it is to be kept.
         """
         config = config or FitConfig()
         anchor = self._adapter if kept is None else kept._adapter
-        if kept is not None and anchor is None:
-            raise ValueError("expected a trained classifier to keep weights of, got one that was never fitted")
+        if kept is not None and (anchor is None or not config.keep):
+            got = "a share of 0" if anchor else "a classifier that was never fitted"
+            raise ValueError(f"expected a trained classifier and the share of its weights to keep, got {got}")
         for before in (self._adapter, anchor):
             if before is not None and (before.rank, before.alpha) != (config.rank, config.alpha):
                 raise ValueError(
-                    f"expected rank {before.rank} and alpha {before.alpha}, those of the training to go on from, "
+                    f"expected rank {before.rank} and alpha {before.alpha}, those of what was trained before, "
                     f"got {config.rank} and {config.alpha}"
                 )
         pairs, labels = self._labelled(pairs, labels, seed=config.seed, progress=progress)

@@ -69,7 +69,7 @@ def test_going_on_keeps_the_size_of_the_adapter(saved: Path, encoder: SentenceEn
     """Another rank or alpha than the one trained so far is refused: it would change what was learned."""
     classifier = ScopeClassifier.from_pretrained(saved, encoder.files)
     for wrong in ({"rank": 8}, {"alpha": 16}):
-        with pytest.raises(ValueError, match="expected rank 4 and alpha 8, those of the training to go on from"):
+        with pytest.raises(ValueError, match="expected rank 4 and alpha 8, those of what was trained before"):
             classifier.fit(*world_pairs(), replace(QUICK, **wrong))
 
 
