@@ -113,8 +113,9 @@ class TemplateBank:
         if fact.label not in self._relations or fact.label in _SYMMETRIC:
             return None
         relation = self._relations[fact.label]
-        could_answer = _AS_SUBJECT.get(relation.answer_kind, "none") in kinds_of(fact.label)
-        names = [name for name in (fact.answer, fact.subject if could_answer else None) if name]
+        kind = _AS_SUBJECT.get(relation.answer_kind)
+        could_answer = kind is not None and kind in kinds_of(fact.label)
+        names = [name for name in (fact.answer, fact.subject if could_answer else "") if name]
         return rng.choice(relation.inverse).replace("{}", rng.choice(names)) if names and relation.inverse else None
 
     def about_answer(self, fact: Fact, rng: random.Random) -> str | None:
