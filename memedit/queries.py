@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from memedit.editors.chat import chat_markers, user_turns
-from memedit.scope.retrieval import SENTENCE_END
+from memedit.scope.words import SENTENCE_END
 
 Query = str | Sequence[Mapping[str, Any]]
 """What a row may be routed by: a text, or a chat as messages with `role` and `content`."""

@@ -1,4 +1,4 @@
-"""From logits to probabilities that mean what they say."""
+"""From the network's verdict and the words that both texts share to probabilities that mean what they say."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ class Calibration:
         coefficients: `platt`: slope and intercept.
         knots: `isotonic`: pairs of (logit, probability), both strictly rising: pairs that the
             network ranks stay ranked. (Files of early versions hold plateaus, and are read.)
+        coverage: What is added to the logit of a pair, before it is mapped, if the edit's wording has all words of the
+            query (`Coverage`); of fewer as much less. 0 in files of early versions.
         log_loss: Cross-validated log loss of each method on the calibration pairs.
         pairs: How many pairs it was learned from.
         prior: Share of pairs in scope that the probabilities are true of; None for that among those it was learned
@@ -49,20 +51,22 @@ class Calibration:
     log_loss: Mapping[str, float] = field(default_factory=dict)
     pairs: int = 0
     prior: float | None = None
+    coverage: float = 0.0
     by_form: Mapping[Form, Calibration] = field(default_factory=dict)
 
-    def of(self, logits: ArrayLike, wordings: Sequence[str]) -> Floats:
-        """Probabilities, float64 array (n,), of a logit (n,) for each edit wording."""
-        found = self(logits)
+    def of(self, logits: ArrayLike, wordings: Sequence[str], coverage: ArrayLike) -> Floats:
+        """Probabilities, float64 array (n,), of a logit (n,) and a coverage (n,) for each edit wording."""
+        values, shared = np.asarray(logits, dtype=np.float64), np.asarray(coverage, dtype=np.float64)
+        found = self(values, shared)
         if self.by_form:
             forms = np.array([form_of(wording) for wording in wordings], dtype=object)
             for form, own in self.by_form.items():
-                found[forms == form] = own(np.asarray(logits)[forms == form])
+                found[forms == form] = own(values[forms == form], shared[forms == form])
         return found
 
-    def __call__(self, logits: ArrayLike) -> Floats:
+    def __call__(self, logits: ArrayLike, coverage: ArrayLike = 0.0) -> Floats:
         """Probabilities, float64 of the shape of `logits`, for edits of no form that has a map of its own."""
-        values = np.asarray(logits, dtype=np.float64)
+        values = np.asarray(logits, dtype=np.float64) + self.coverage * np.asarray(coverage, dtype=np.float64)
         if self.method == "platt":
             slope, intercept = self.coefficients
             return np.asarray(1 / (1 + np.exp(-np.clip(slope * values + intercept, -500, 500))))
@@ -91,11 +95,12 @@ class Calibration:
                 {str(name): float(loss) for name, loss in values["log_loss"].items()},
                 int(values["pairs"]),
                 None if values.get("prior") is None else float(values["prior"]),
+                float(values.get("coverage", 0.0)),
                 {form: cls.from_json(own) for form, own in by_form.items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"expected a calibration, got {values!r}: {error!r}") from error
-        numbers = [*calibration.coefficients, *(n for knot in calibration.knots for n in knot)]
+        numbers = [*calibration.coefficients, calibration.coverage, *(n for knot in calibration.knots for n in knot)]
         complete = len(calibration.coefficients) == 2 or len(calibration.knots) >= 2
         if calibration.method not in METHODS or not complete or not all(map(math.isfinite, numbers)):
             raise CheckpointError(f"expected a calibration by one of {METHODS}, got {values!r}")
@@ -107,7 +112,12 @@ IDENTITY = Calibration("platt", coefficients=(1.0, 0.0))
 
 
 def calibration_by_form(
-    wordings: Sequence[str], logits: ArrayLike, labels: Sequence[int] | Sequence[bool], *, prior: float | None = None
+    wordings: Sequence[str],
+    logits: ArrayLike,
+    labels: Sequence[int] | Sequence[bool],
+    *,
+    coverage: ArrayLike | None = None,
+    prior: float | None = None,
 ) -> Calibration:
     """Learn a map for all edits, and one for each form of edit of which there are `PAIRS_FOR_A_MAP` pairs.
 
@@ -118,13 +128,15 @@ def calibration_by_form(
         wordings: The edit wording of each pair.
         logits: As for `fit_calibration`.
         labels: As for `fit_calibration`.
+        coverage: As for `fit_calibration`.
         prior: As for `fit_calibration`; the same within each form.
 
     Raises:
         ValueError: As `fit_calibration` raises it.
     """
-    every = fit_calibration(logits, labels, prior=prior)
+    every = fit_calibration(logits, labels, coverage=coverage, prior=prior)
     xs, ys = np.asarray(logits, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    cs = np.zeros_like(xs) if coverage is None else np.asarray(coverage, dtype=np.float64)
     forms = np.array([form_of(wording) for wording in wordings], dtype=object)
 
     def has_enough(rows: NDArray[np.bool_]) -> bool:
@@ -133,7 +145,7 @@ def calibration_by_form(
 
     rows_of: dict[Form | None, NDArray[np.bool_]] = {form: forms == form for form in (*FORMS, None)}
     found = {
-        form: fit_calibration(xs[rows], ys[rows].tolist(), prior=prior)
+        form: fit_calibration(xs[rows], ys[rows].tolist(), coverage=cs[rows], prior=prior)
         for form, rows in rows_of.items()
         if has_enough(rows)
     }
@@ -143,9 +155,15 @@ def calibration_by_form(
 
 
 def fit_calibration(
-    logits: ArrayLike, labels: Sequence[int] | Sequence[bool], *, prior: float | None = None
+    logits: ArrayLike,
+    labels: Sequence[int] | Sequence[bool],
+    *,
+    coverage: ArrayLike | None = None,
+    prior: float | None = None,
 ) -> Calibration:
     """Learn the calibration by the method whose log loss on held-out folds is lower; of few pairs by Platt's.
+
+    With `PAIRS_FOR_A_MAP` pairs it is learned too what the coverage is worth.
 
     Pairs are collected with more of them in scope than queries of real use are. Probabilities learned from such a
     mixture are too high everywhere else; weights on the pairs put that right (Elkan 2001, The Foundations of
@@ -154,6 +172,7 @@ def fit_calibration(
     Args:
         logits: One for each pair.
         labels: 1 where the pair is in scope, else 0; both must occur at least five times.
+        coverage: One for each pair, from 0 to 1 (`Coverage`); None where it is to count for nothing.
         prior: Share of pairs in scope that the probabilities are to be true of; None for that of these pairs.
 
     Raises:
@@ -175,6 +194,10 @@ def fit_calibration(
         )
     if np.ptp(xs) == 0:
         raise ValueError(f"expected logits that differ, got {len(xs)} times {xs[0]}")
+    few = len(ys) < PAIRS_FOR_A_MAP
+    cs = np.zeros_like(xs) if few or coverage is None else np.asarray(coverage, dtype=np.float64)
+    if cs.shape != xs.shape or not np.isfinite(cs).all():
+        raise ValueError(f"expected a finite coverage for each of {len(xs)} logits, got {cs.shape}")
     share = ys.mean()
     weights = np.ones(len(ys)) if prior is None else np.where(ys == 1, prior / share, (1 - prior) / (1 - share))
     folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(xs, ys))
@@ -182,16 +205,39 @@ def fit_calibration(
     for method in METHODS:
         held_out = np.empty_like(xs)
         for seen, unseen in folds:
-            held_out[unseen] = _fit(method, xs[seen], ys[seen], weights[seen])(xs[unseen])
+            fitted = _fit(method, xs[seen], cs[seen], ys[seen], weights[seen], few=few)
+            held_out[unseen] = fitted(xs[unseen], cs[unseen])
         losses[method] = float(log_loss(ys, held_out, labels=[0, 1], sample_weight=weights))
     # A broken line follows a few pairs wherever they go, on held-out ones that are as few as well.
-    few = len(ys) < PAIRS_FOR_A_MAP
     best = min(METHODS, key=lambda method: (few and method != "platt", losses[method]))
-    fitted = _fit(best, xs, ys, weights)
-    return Calibration(best, fitted.coefficients, fitted.knots, losses, len(xs), prior)
+    fitted = _fit(best, xs, cs, ys, weights, few=few)
+    return replace(fitted, log_loss=losses, pairs=len(xs), prior=prior)
 
 
-def _fit(method: str, xs: Floats, ys: NDArray[np.int64], weights: Floats) -> Calibration:
+def _fit(
+    method: str, logits: Floats, coverage: Floats, ys: NDArray[np.int64], weights: Floats, *, few: bool
+) -> Calibration:
+    worth = _worth(logits, coverage, ys, weights) if coverage.any() else 0.0
+    return replace(_map(method, logits + worth * coverage, ys, weights, few=few), coverage=worth)
+
+
+def _worth(logits: Floats, coverage: Floats, ys: NDArray[np.int64], weights: Floats) -> float:
+    """What all of the coverage is worth, in logits; nothing where it speaks against the edit or the logits say nothing.
+
+    The logistic regression is scikit-learn's own, with a little ridge: where the classes are parted without an error
+    the best slope would be endless.
+    """
+    model = LogisticRegression().fit(np.column_stack((logits, coverage)), ys, sample_weight=weights)
+    slope, gain = model.coef_[0]
+    return max(0.0, float(gain / slope)) if slope > 0 else 0.0
+
+
+def _map(method: str, xs: Floats, ys: NDArray[np.int64], weights: Floats, *, few: bool) -> Calibration:
+    if method == "platt" and not few:
+        # The labels as they are: with Platt's targets none of a thousand pairs would be surer than 1/1,002 however far
+        # it is from the others, which flattens the whole curve.
+        model = LogisticRegression().fit(xs[:, None], ys, sample_weight=weights)
+        return Calibration(method, coefficients=(float(model.coef_[0, 0]), float(model.intercept_[0])))
     if method == "platt":
         # Platt's own targets (1999, section 2.2): even where a logit parts the classes, a few pairs prove little.
         inside = int(ys.sum())

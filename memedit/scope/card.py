@@ -100,7 +100,8 @@ on these pairs as well, so that all figures but AUROC and average precision are 
 
 ## Calibration and threshold
 
-Probabilities by the {calibration.method} method{learned}.
+Probabilities by the {calibration.method} method{learned}. That an edit has all words of a query adds {calibration.coverage:.2f}
+to its logit.
 {threshold_sentences(threshold)}
 """
 

@@ -18,6 +18,7 @@ from memedit.errors import CheckpointError
 from memedit.memory.encoding import TextEncoder
 from memedit.memory.wordings import prompt_key
 from memedit.scope.calibration import IDENTITY, Calibration, calibration_by_form
+from memedit.scope.coverage import Coverage
 from memedit.scope.encoder import EncoderFiles, SentenceEncoder, find_encoder
 from memedit.scope.fitting import FitConfig, fit_network
 from memedit.scope.hard_negatives import pairs_from_edits
@@ -51,7 +52,8 @@ class ScopeClassifier:
     Attributes:
         encoder: The encoder whose weights it builds on.
         device: Where it runs, as given.
-        calibration_: Map from logits to probabilities; the plain sigmoid before `calibrate`.
+        calibration_: Map from logits, and the words that both texts share, to probabilities; the plain sigmoid of the
+            logit before `calibrate`.
         threshold_: The chosen threshold and its evidence; None before `calibrate`.
         fit_: Settings and outcome of the last `fit`, under `before` of those it went on from, and under
             `kept_of` of those whose weights it kept a share of, if these were others.
@@ -80,6 +82,7 @@ class ScopeClassifier:
         self.device = device
         self._device = torch.device(device or "cpu")
         self._tokenizer = AutoTokenizer.from_pretrained(str(self.encoder.path), local_files_only=True)
+        self._coverage = Coverage(self._tokenizer.get_vocab())
         self._adapter: Adapter | None = None
 
     @property
@@ -199,12 +202,14 @@ class ScopeClassifier:
         chosen = near_misses if near_misses is not None else [True] * len(pairs)
         if len(chosen) != len(pairs):
             raise ValueError(f"expected {len(pairs)} near_misses, got {len(chosen)}")
-        logits = self.logits(pairs)
+        logits, coverage = self.logits(pairs), self._coverage.of(pairs)
         wordings = [wording for wording, _ in pairs]
         calibration = (
-            self.calibration_ if keep_probabilities else calibration_by_form(wordings, logits, labels, prior=prior)
+            self.calibration_
+            if keep_probabilities
+            else calibration_by_form(wordings, logits, labels, coverage=coverage, prior=prior)
         )
-        probability = calibration.of(logits, wordings)
+        probability = calibration.of(logits, wordings, coverage)
         positive = np.asarray(labels, dtype=bool)
         misses = ~positive & np.asarray(chosen, dtype=bool)
         # At the prior an edit is held as likely as before the query was read: below, the reading speaks against it.
@@ -260,7 +265,8 @@ class ScopeClassifier:
         Raises:
             CheckpointError: The classifier was not trained.
         """
-        found = self.calibration_.of(self.logits(pairs), [wording for wording, _ in pairs])
+        wordings = [wording for wording, _ in pairs]
+        found = self.calibration_.of(self.logits(pairs), wordings, self._coverage.of(pairs))
         for row, (wording, query) in enumerate(pairs):
             if prompt_key(wording) == prompt_key(query):
                 found[row] = 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +9,8 @@ from datetime import datetime
 from math import log
 
 from memedit.memory import EditMemory, Hit
-from memedit.scope.words import SharedNames, words_of
+from memedit.scope.words import SharedNames, last_sentence, words_of
 
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
-_SHORTEST_QUESTION = 8
-"""Characters under which a last sentence ("Thanks!") asks nothing."""
 _FEW = 3
 """So few edits beyond the margin are all considered: among them no word tells much."""
 _SHARED = 0.3
@@ -131,14 +127,6 @@ def _having_more(query: str, hits: Sequence[Hit], wider: Sequence[Hit]) -> list[
     more = [(shared.of(hit), hit) for hit in others]
     best = sorted((pair for pair in more if pair[0] > most), key=lambda pair: -pair[0])[:_MOST_WITH_MORE]
     return sorted((hit for _, hit in best), key=lambda hit: -hit.score)
-
-
-def last_sentence(query: str) -> str | None:
-    """The sentence with which a query of several sentences ends; None if it has but one."""
-    sentences = [part for part in SENTENCE_END.split(query.strip()) if part]
-    if len(sentences) < 2 or len(sentences[-1]) < _SHORTEST_QUESTION:
-        return None
-    return sentences[-1]
 
 
 def _merged(hits: Sequence[Hit], others: Sequence[Hit]) -> list[Hit]:

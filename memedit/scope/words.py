@@ -1,4 +1,4 @@
-"""The words of a text, in whatever writing."""
+"""The words and sentences of a text, in whatever writing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ NO_SPACES = re.compile(
 _UNSPACED = NO_SPACES.pattern[1:-1]
 WORD = re.compile(rf"(?=\w)[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 """A word, or a character of a writing without spaces."""
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
+_SHORTEST_QUESTION = 8
+"""Characters under which a last sentence ("Thanks!") asks nothing."""
 
 _BEGINNING = re.compile(
     r"(?:^|[!?:\n。！？]|(?<!\b[A-Z])(?<!\b[A-Z]\w)(?<!\b[A-Z]\w\w)\.)"  # not behind "J.", "St." or "Rev."
@@ -31,6 +34,14 @@ _LOOKED_AT = 12
 def words_of(text: str) -> frozenset[str]:
     """The words of a text, case apart; of a writing without spaces its characters."""
     return frozenset(WORD.findall(unicodedata.normalize("NFC", text).casefold()))
+
+
+def last_sentence(query: str) -> str | None:
+    """The sentence with which a query of several sentences ends; None if it has but one."""
+    sentences = [part for part in SENTENCE_END.split(query.strip()) if part]
+    if len(sentences) < 2 or len(sentences[-1]) < _SHORTEST_QUESTION:
+        return None
+    return sentences[-1]
 
 
 def names_of(text: str) -> frozenset[str]:

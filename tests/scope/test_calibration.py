@@ -49,7 +49,7 @@ def test_each_form_of_edit_has_honest_probabilities() -> None:
     calibration = calibration_by_form(wordings, logits, labels.tolist(), prior=0.5)
     assert set(calibration.by_form) == {"question", "statement"}
     for wording, scale in ((QUESTION, 1.0), (STATEMENT, 5.0), (BEGINNING, 2.0)):
-        stated = calibration.of(scale * np.array([-1.0, 0.0, 1.0]), [wording] * 3)
+        stated = calibration.of(scale * np.array([-1.0, 0.0, 1.0]), [wording] * 3, [0.0] * 3)
         assert stated == pytest.approx(1 / (1 + np.exp([1.0, 0.0, -1.0])), abs=0.05)
     assert Calibration.from_json(json.loads(json.dumps(calibration.to_json()))) == calibration
 
@@ -62,7 +62,41 @@ def test_a_form_with_few_pairs_has_the_map_of_all() -> None:
     labels[wordings.index(QUESTION) : wordings.index(BEGINNING)] = 0
     calibration = calibration_by_form(wordings, logits, labels.tolist())
     assert calibration.by_form == {}
-    assert (calibration.of([0.3, 0.3], [STATEMENT, QUESTION]) == calibration([0.3, 0.3])).all()
+    assert (calibration.of([0.3, 0.3], [STATEMENT, QUESTION], [0.0] * 2) == calibration([0.3, 0.3])).all()
+
+
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_what_coverage_is_worth_is_learned(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where shared words tell what the logit does not, probabilities follow both, else the logit alone."""
+    monkeypatch.setattr(module, "METHODS", (method,))
+    rng = np.random.default_rng(1)
+    logits, shared = rng.normal(0, 2, 6000), rng.random(6000)
+    labels = (rng.random(6000) < 1 / (1 + np.exp(-(logits + 3 * shared - 1.5)))).astype(int)
+    calibration = fit_calibration(logits, labels, coverage=shared)
+    assert calibration.coverage == pytest.approx(3.0, abs=0.5)
+    assert calibration([0.0, 0.0], [0.0, 1.0]) == pytest.approx([0.18, 0.82], abs=0.05)
+    assert Calibration.from_json(json.loads(json.dumps(calibration.to_json()))) == calibration
+    told_apart = fit_calibration(logits, (rng.random(6000) < 1 / (1 + np.exp(-logits))).astype(int), coverage=shared)
+    assert told_apart.coverage < 0.3
+
+
+def test_few_pairs_do_not_tell_what_coverage_is_worth() -> None:
+    """A weight learned from a few pairs would be noise."""
+    logits, labels = (part[: PAIRS_FOR_A_MAP - 1] for part in _sample(1.0))
+    assert fit_calibration(logits, labels, coverage=labels).coverage == 0.0
+
+
+def test_coverage_that_speaks_against_an_edit_counts_for_nothing() -> None:
+    """An edit is never held less likely because it has more of the query's words."""
+    logits, labels = _sample(1.0)
+    assert fit_calibration(logits, labels, coverage=1.0 - labels).coverage == 0.0
+
+
+def test_a_calibration_of_an_early_version_is_read() -> None:
+    """A file that knows nothing of coverage gives what it gave."""
+    values = Calibration("platt", coefficients=(0.5, -1.0)).to_json()
+    del values["coverage"]
+    assert Calibration.from_json(values)([2.0], [1.0]) == pytest.approx([0.5])
 
 
 def test_a_map_of_an_unknown_form_is_refused() -> None:
@@ -181,6 +215,20 @@ def test_centres_of_plateaus_are_at_least_as_good_as_plateaus() -> None:
     truth = np.where(logits > 0, 0.55 + logits * 0.07, 0.05)
     seen = fit_calibration(logits, (rng.random(20_000) < truth).astype(int))
     assert abs(seen(logits) - truth).mean() < 0.02
+
+
+def test_a_coverage_for_each_logit_is_expected() -> None:
+    """Fewer shares than logits are not spread over them."""
+    logits, labels = _sample(1.0)
+    with pytest.raises(ValueError, match=r"coverage for each of 4000 logits, got \(1,\)"):
+        fit_calibration(logits, labels, coverage=[0.5])
+
+
+def test_certain_pairs_may_be_sure() -> None:
+    """Of many pairs that lie far apart none is doubted for the sake of their number, nor is the curve endless."""
+    calibration = fit_calibration([-8.0] * 300 + [8.0] * 300, [0] * 300 + [1] * 300)
+    assert calibration([-8.0, 8.0]) == pytest.approx([0.0, 1.0], abs=2e-3)
+    assert calibration([1.0])[0] < 0.9
 
 
 def test_equal_logits_are_refused() -> None:

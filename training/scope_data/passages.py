@@ -26,9 +26,9 @@ TRAINING = (
     "work", "trade", "state", "community", "knowledge", "technology", "people", "history", "leisure", "media", "home",
     "daily", "rules", "corrections", "transport", "health", "money", "learning", "assistant", "stories", "systems",
     "places", "companies", "government", "sport", "science", "software", "policies", "culture", "lives", "consumer",
-    "education", "personal", "environment", "incidents", "worlds", "offices", "newswire", "updates", "gazetteer", "nature",
-    "contracts", "procedures", "messages", "minutes", "goods", "venues", "research", "industry", "works", "contests",
-    "biographies", "institutions",
+    "education", "personal", "environment", "incidents", "worlds", "offices", "newswire", "updates", "gazetteer",
+    "nature", "contracts", "procedures", "messages", "minutes", "goods", "venues", "research", "industry", "works",
+    "contests", "biographies", "institutions",
 )  # fmt: skip
 """The files to train on."""
 

@@ -19,7 +19,7 @@ from training.scope_data.pairs import NEAR_MISSES, Pair
 
 logger = logging.getLogger(__name__)
 
-QUERIES = 9_000
+QUERIES = 15_000
 """Calibration queries that are routed at most."""
 EDITS = 10_000
 """Edits in the memory that they are routed over: the more are stored, the more often one looks meant."""
