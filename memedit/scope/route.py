@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from memedit.edits import Edit
 
-TIE = 1e-3
-"""Probabilities closer than this are equal."""
+TIE = 1e-4
+"""Probabilities closer than this are equal, but for that of an edit in the query's own words, which is 1."""
 
 _WIDEST = 60
 """Characters of a text that are shown in the table of candidates."""
@@ -98,11 +98,16 @@ class Route:
         winner = self.candidates[0]
         if candidate is winner:
             return "in scope, answers"
-        if candidate.probability < winner.probability - TIE:
+        if candidate.probability < lowest_of_ties(winner.probability):
             return "in scope, lost: less probable"
         if candidate.probability <= winner.probability + TIE and candidate.similarity < winner.similarity:
             return "in scope, lost: as probable, less similar"
         return "in scope, lost: a newer or higher-ranked edit of the best one's fact"
+
+
+def lowest_of_ties(probability: float) -> float:
+    """The lowest probability that ties with `probability`, if that is the highest of the candidates in scope."""
+    return probability - TIE if probability < 1.0 else probability
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

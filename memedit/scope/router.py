@@ -13,7 +13,7 @@ from memedit.memory import EditMemory, Hit
 from memedit.scope.cache import Basis, RouteCache
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.retrieval import Retrieval
-from memedit.scope.route import TIE, Candidate, Route
+from memedit.scope.route import TIE, Candidate, Route, lowest_of_ties
 from memedit.scope.words import SharedNames
 
 __all__ = ["CACHE_SIZE", "FLOOR", "MARGIN", "NEAREST", "TIE", "Candidate", "Route", "Router"]
@@ -201,16 +201,18 @@ def _rank(edit: Edit) -> tuple[int, int]:
 def _ranked(hits: Sequence[Hit], verdicts: Sequence[tuple[float, float]]) -> list[Candidate]:
     """Candidates by falling probability, those in scope first; the most similar of those that tie with the first leads.
 
-    So what is not in scope by the threshold of its own form never silences what is.
+    So what is not in scope by the threshold of its own form never silences what is. No other edit ties with one in the
+    query's own words.
     """
     candidates = [
         Candidate(hit.edit, hit.wording, hit.score, probability, threshold)
         for hit, (probability, threshold) in zip(hits, verdicts, strict=True)
     ]
     top = max((candidate.probability for candidate in candidates if candidate.in_scope), default=0.0)
+    lowest = lowest_of_ties(top)
 
     def order(candidate: Candidate) -> tuple[bool, float, float, int, int]:
-        ties = candidate.in_scope and candidate.probability >= top - TIE
+        ties = candidate.in_scope and candidate.probability >= lowest
         probability = top if ties else candidate.probability
         return (
             not candidate.in_scope, -probability, -candidate.similarity, -candidate.edit.priority,

@@ -76,7 +76,7 @@ def test_what_became_of_each_candidate_is_told(memory: EditMemory) -> None:
     candidates = (
         Candidate(newer, "winner", 0.8, 0.95, 0.8),
         Candidate(edit, "best", 0.9, 0.99, 0.8),
-        Candidate(edit, "tied", 0.7, 0.9502, 0.8),
+        Candidate(edit, "tied", 0.7, 0.95002, 0.8),
         Candidate(edit, "weaker", 0.9, 0.9, 0.8),
         Candidate(edit, "a\nb " + "long " * 40, 0.9, 0.5, 0.8),
     )

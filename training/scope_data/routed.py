@@ -25,11 +25,10 @@ EDITS = 10_000
 """Edits in the memory that they are routed over: the more are stored, the more often one looks meant."""
 PRIOR = 0.25
 """Share of queries in scope that probabilities are true of; of the pairs made for training more than half are."""
-LOCALITIES: Mapping[Form, float] = {"question": 0.98, "statement": 0.8}
-"""Share of the near-misses to keep out of the forms of edit for which the stated one is not wanted. Those made for
-questions are harder than what is asked in earnest: most of those that pass for in scope ask the way back, or change a
-word or a number of a name. And whether a passage leaves a question open is far harder to tell than whether one fact is
-another: with 0.95 a quarter of the questions that it answers would not be let in, with 0.99 half of them."""
+LOCALITIES: Mapping[Form, float] = {"statement": 0.9}
+"""Share of the near-misses to keep out of the forms of edit for which the stated one is not wanted. Whether a passage
+leaves a question open is far harder to tell than whether one fact is another: with 0.99 four in ten of the questions that
+it answers would not be let in."""
 _OF_STATEMENTS = ("statement", "statement_miss", "statement_other")
 
 
