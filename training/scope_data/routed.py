@@ -27,8 +27,8 @@ PRIOR = 0.25
 """Share of queries in scope that probabilities are true of; of the pairs made for training more than half are."""
 LOCALITIES: Mapping[Form, float] = {"statement": 0.9}
 """Share of the near-misses to keep out of the forms of edit for which the stated one is not wanted. Whether a passage
-leaves a question open is far harder to tell than whether one fact is another: with 0.99 four in ten of the questions that
-it answers would not be let in."""
+leaves a question open is far harder to tell than whether one fact is another: with 0.99 four in ten of the questions
+that it answers would not be let in."""
 _OF_STATEMENTS = ("statement", "statement_miss", "statement_other")
 
 
