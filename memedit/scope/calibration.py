@@ -116,7 +116,7 @@ def calibration_by_form(
     logits: ArrayLike,
     labels: Sequence[int] | Sequence[bool],
     *,
-    coverage: ArrayLike | None = None,
+    coverage: ArrayLike = 0.0,
     prior: float | None = None,
 ) -> Calibration:
     """Learn a map for all edits, and one for each form of edit of which there are `PAIRS_FOR_A_MAP` pairs.
@@ -136,7 +136,7 @@ def calibration_by_form(
     """
     every = fit_calibration(logits, labels, coverage=coverage, prior=prior)
     xs, ys = np.asarray(logits, dtype=np.float64), np.asarray(labels, dtype=np.int64)
-    cs = np.zeros_like(xs) if coverage is None else np.asarray(coverage, dtype=np.float64)
+    cs = np.broadcast_to(np.asarray(coverage, dtype=np.float64), xs.shape)
     forms = np.array([form_of(wording) for wording in wordings], dtype=object)
 
     def has_enough(rows: NDArray[np.bool_]) -> bool:
@@ -158,7 +158,7 @@ def fit_calibration(
     logits: ArrayLike,
     labels: Sequence[int] | Sequence[bool],
     *,
-    coverage: ArrayLike | None = None,
+    coverage: ArrayLike = 0.0,
     prior: float | None = None,
 ) -> Calibration:
     """Learn the calibration by the method whose log loss on held-out folds is lower; of few pairs by Platt's.
@@ -172,11 +172,11 @@ def fit_calibration(
     Args:
         logits: One for each pair.
         labels: 1 where the pair is in scope, else 0; both must occur at least five times.
-        coverage: One for each pair, from 0 to 1 (`Coverage`); None where it is to count for nothing.
+        coverage: One for each pair, from 0 to 1 (`Coverage`), or 0 where it is to count for nothing.
         prior: Share of pairs in scope that the probabilities are to be true of; None for that of these pairs.
 
     Raises:
-        ValueError: Lengths differ, a logit is not finite, all are equal, a class is (nearly)
+        ValueError: Lengths differ, a logit or coverage is not finite, all logits are equal, a class is (nearly)
             missing, or the prior is no share between 0 and 1.
     """
     if prior is not None and not 0 < prior < 1:
@@ -194,31 +194,33 @@ def fit_calibration(
         )
     if np.ptp(xs) == 0:
         raise ValueError(f"expected logits that differ, got {len(xs)} times {xs[0]}")
-    few = len(ys) < PAIRS_FOR_A_MAP
-    cs = np.zeros_like(xs) if few or coverage is None else np.asarray(coverage, dtype=np.float64)
-    if cs.shape != xs.shape or not np.isfinite(cs).all():
+    cs = np.asarray(coverage, dtype=np.float64)
+    if cs.shape not in ((), xs.shape) or not np.isfinite(cs).all():
         raise ValueError(f"expected a finite coverage for each of {len(xs)} logits, got {cs.shape}")
+    few = len(ys) < PAIRS_FOR_A_MAP
+    cs = np.broadcast_to(0.0 if few else cs, xs.shape)
     share = ys.mean()
     weights = np.ones(len(ys)) if prior is None else np.where(ys == 1, prior / share, (1 - prior) / (1 - share))
-    folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(xs, ys))
-    losses = {}
-    for method in METHODS:
-        held_out = np.empty_like(xs)
-        for seen, unseen in folds:
-            fitted = _fit(method, xs[seen], cs[seen], ys[seen], weights[seen], few=few)
-            held_out[unseen] = fitted(xs[unseen], cs[unseen])
-        losses[method] = float(log_loss(ys, held_out, labels=[0, 1], sample_weight=weights))
+    held_out = {method: np.empty_like(xs) for method in METHODS}
+    for seen, unseen in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(xs, ys):
+        for method, fitted in _fit(METHODS, xs[seen], cs[seen], ys[seen], weights[seen], few=few).items():
+            held_out[method][unseen] = fitted(xs[unseen], cs[unseen])
+    losses = {
+        method: float(log_loss(ys, stated, labels=[0, 1], sample_weight=weights)) for method, stated in held_out.items()
+    }
     # A broken line follows a few pairs wherever they go, on held-out ones that are as few as well.
     best = min(METHODS, key=lambda method: (few and method != "platt", losses[method]))
-    fitted = _fit(best, xs, cs, ys, weights, few=few)
+    fitted = _fit((best,), xs, cs, ys, weights, few=few)[best]
     return replace(fitted, log_loss=losses, pairs=len(xs), prior=prior)
 
 
 def _fit(
-    method: str, logits: Floats, coverage: Floats, ys: NDArray[np.int64], weights: Floats, *, few: bool
-) -> Calibration:
+    methods: Sequence[str], logits: Floats, coverage: Floats, ys: NDArray[np.int64], weights: Floats, *, few: bool
+) -> dict[str, Calibration]:
+    """A map by each method, all of the same sum of logit and coverage."""
     worth = _worth(logits, coverage, ys, weights) if coverage.any() else 0.0
-    return replace(_map(method, logits + worth * coverage, ys, weights, few=few), coverage=worth)
+    verdicts = logits + worth * coverage
+    return {method: replace(_map(method, verdicts, ys, weights, few=few), coverage=worth) for method in methods}
 
 
 def _worth(logits: Floats, coverage: Floats, ys: NDArray[np.int64], weights: Floats) -> float:
@@ -234,8 +236,8 @@ def _worth(logits: Floats, coverage: Floats, ys: NDArray[np.int64], weights: Flo
 
 def _map(method: str, xs: Floats, ys: NDArray[np.int64], weights: Floats, *, few: bool) -> Calibration:
     if method == "platt" and not few:
-        # The labels as they are: with Platt's targets none of a thousand pairs would be surer than 1/1,002 however far
-        # it is from the others, which flattens the whole curve.
+        # The labels as they are: Platt's targets ask for 1/1,002 of each of a thousand pairs out of scope, however far it
+        # is from the others, which flattens the whole curve.
         model = LogisticRegression().fit(xs[:, None], ys, sample_weight=weights)
         return Calibration(method, coefficients=(float(model.coef_[0, 0]), float(model.intercept_[0])))
     if method == "platt":

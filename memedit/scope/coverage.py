@@ -42,19 +42,25 @@ class Coverage:
 
         Of a query of several sentences the last one, with the question, or the whole: whichever is covered better.
         """
-        return np.array([self._of_one(wording, query) for wording, query in pairs], dtype=np.float64)
+        asked = {query: self._weighed(query) for query in dict.fromkeys(query for _, query in pairs)}
+        return np.array([_covered(wording, asked[query]) for wording, query in pairs], dtype=np.float64)
 
-    def _of_one(self, wording: str, query: str) -> float:
-        told = {_stem(word) for word in words_of(wording)}
-        return max(self._share(told, text) for text in (query, last_sentence(query)) if text is not None)
-
-    def _share(self, told: set[str], query: str) -> float:
-        asked = [(word, self._weight(word)) for word in sorted(words_of(query))]
-        every = sum(weight for _, weight in asked)
-        return sum(weight for word, weight in asked if _stem(word) in told) / every if every else 0.0
+    def _weighed(self, query: str) -> list[dict[str, float]]:
+        """The words of the query and of its last sentence, with what each counts."""
+        texts = [query, last_sentence(query)]
+        return [{word: self._weight(word) for word in sorted(words_of(text))} for text in texts if text is not None]
 
     def _weight(self, word: str) -> float:
         return log1p(self._rank.get(word, self._rarest) / _COMMON)
+
+
+def _covered(wording: str, asked: Sequence[Mapping[str, float]]) -> float:
+    told = {_stem(word) for word in words_of(wording)}
+    shares = []
+    for weights in asked:
+        every = sum(weights.values())
+        shares.append(sum(weight for word, weight in weights.items() if _stem(word) in told) / every if every else 0.0)
+    return max(shares)
 
 
 def _stem(word: str) -> str:
