@@ -236,8 +236,8 @@ def _worth(logits: Floats, coverage: Floats, ys: NDArray[np.int64], weights: Flo
 
 def _map(method: str, xs: Floats, ys: NDArray[np.int64], weights: Floats, *, few: bool) -> Calibration:
     if method == "platt" and not few:
-        # The labels as they are: Platt's targets ask for 1/1,002 of each of a thousand pairs out of scope, however far it
-        # is from the others, which flattens the whole curve.
+        # The labels as they are: Platt's targets ask for 1/1,002 of each of a thousand pairs out of scope, however far
+        # it is from the others, which flattens the whole curve.
         model = LogisticRegression().fit(xs[:, None], ys, sample_weight=weights)
         return Calibration(method, coefficients=(float(model.coef_[0, 0]), float(model.intercept_[0])))
     if method == "platt":

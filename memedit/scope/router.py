@@ -23,8 +23,8 @@ FLOOR = 0.25
 """Cosine similarity under which no stored wording is near enough to be classified."""
 MARGIN = 0.12
 """How much less similar than the nearest edit one may be and still be classified, if it does not have the query's
-words (see `Retrieval`): of 4,996 held-out queries over 10,000 edits one was decided otherwise than if all eight had
-been classified, whose name another edit nearly has."""
+words (see `Retrieval`): of 4,996 held-out queries over 10,000 edits one was decided otherwise (by an earlier
+classifier) than if all eight had been classified, whose name another edit nearly has."""
 CACHE_SIZE = 1024
 """How many decisions a router remembers."""
 
