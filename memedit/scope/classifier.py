@@ -36,6 +36,9 @@ UNTRAINED = (
 INFERENCE_TOKENS = 128
 BATCH_PAIRS = 64
 
+_EARLIER = ("before", "kept_of")
+"""What of `fit_` tells of other runs: of one whose weights were kept its own settings and outcome tell enough."""
+
 Floats = NDArray[np.float64]
 
 
@@ -152,7 +155,8 @@ class ScopeClassifier:
         tokenizer = PairTokenizer(self._tokenizer, config.max_tokens)
         outcome = fit_network(network, tokenizer, pairs, labels, config, resume_from=resume_from, progress=progress)
         earlier = {"before": self.fit_} if self.fit_ else {}
-        earlier |= {"kept_of": kept.fit_} if kept is not None else {}
+        if kept is not None:
+            earlier["kept_of"] = {name: value for name, value in kept.fit_.items() if name not in _EARLIER}
         self.fit_ = {"pairs": len(pairs), "settings": asdict(config), **outcome, **earlier}
         self.calibration_, self.threshold_ = IDENTITY, None
         adapter = adapter_of(network, rank=config.rank, alpha=config.alpha)

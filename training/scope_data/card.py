@@ -244,7 +244,8 @@ def _beginning(fit: Mapping[str, Any]) -> str:
     runs = "; before that ".join(f"{run['pairs']:,} pairs, {run['seconds'] / 60:.0f} minutes" for run in earlier)
     kept, ancestor = fit.get("kept_of"), "START"
     if kept is not None:
-        ancestor = f"EARLIER, the {earlier.index(kept) + 1}. of these," if kept in earlier else "EARLIER"
+        known = [{name: run.get(name) for name in kept} for run in earlier]
+        ancestor = f"EARLIER, the {known.index(kept) + 1}. of these," if kept in known else "EARLIER"
     return (
         f", where START is a classifier trained before: {runs}. "
         f"Of the weights of {ancestor} {fit['settings']['keep']:.0%} are in these (WiSE-FT, Wortsman et al. 2022)"
