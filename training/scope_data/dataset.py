@@ -52,7 +52,7 @@ def build_splits(
 ) -> dict[str, Split]:
     """Read the public files and make the pairs of `train`, `calibration` and `test`.
 
-    No subject is in two of them, nor in the project's test data.
+    No subject, passage or topic of statements is in two of them, nor in the project's test data.
 
     Args:
         data: Folder with the public data.
@@ -65,7 +65,7 @@ def build_splits(
     facts = [fact for fact in _thinned(read_facts(data), seed) if fact.source != leave_out]
     facts = random.Random(seed).sample(facts, min(len(facts), pairs))  # a small run stays small
     unrelated, prose = read_unrelated(data)[:-UNRELATED_TEST], read_prose(data, 12_000)
-    passages, kinds = load_passages(*PASSAGES), load_kinds(*KINDS)
+    passages, kinds, events = load_passages(*PASSAGES), load_kinds(*KINDS), load_events(*EVENTS)
     tested = SubjectSet(fact.subject for fact in read_test_facts(data))
     splits: dict[str, Split] = {}
     for name, part in _PARTS.items():
@@ -80,27 +80,27 @@ def build_splits(
         made += _aspects([kind for kind in kinds if split_of(kind.name, seed) == name], tested, maker, rng)
         if leave_out != "statements":
             told = [passage for passage in passages if split_of(passage.about, seed) == name]
-            statements = _statements(count // 40, told, rng, together=name != "train")
+            topics = [event for event in events if split_of(event.topic, seed) == name]
+            made_up = draw_statements(topics, rng, count // 40)
+            statements = _stored(made_up, told, together=name != "train")
             made += statement_pairs(statements, maker.augment, questions, rng)
         splits[name] = Split(chosen, mixed(made, count, rng), questions)
         logger.info("%s: %d facts, %d pairs", name, len(chosen), len(splits[name].pairs))
     return splits
 
 
-def _statements(count: int, passages: Sequence[Passage], rng: random.Random, *, together: bool) -> list[Statement]:
-    """`count` statements made from templates, and the passages.
+def _stored(made_up: list[Statement], passages: Sequence[Passage], *, together: bool) -> list[Statement]:
+    """The statements made from templates, and the passages.
 
     Args:
-        count: How many to make.
+        made_up: The statements from templates.
         passages: The passages.
-        rng: Makes the statements.
         together: Whether one memory holds them all: then nothing that one leaves open is answered by another. Otherwise
             each passage is told of its namesake as well.
     """
-    statements = draw_statements(load_events(*EVENTS), rng, count)
     if not together:
-        return statements + [told.as_statement() for passage in passages for told in (passage, passage.renamed())]
-    return apart([*statements, *(passage.as_statement() for passage in passages)])
+        return made_up + [told.as_statement() for passage in passages for told in (passage, passage.renamed())]
+    return apart([*made_up, *(passage.as_statement() for passage in passages)])
 
 
 def _aspects(kinds: Sequence[Kind], tested: SubjectSet, maker: PairMaker, rng: random.Random) -> list[Pair]:

@@ -27,7 +27,10 @@ from typing import Any
 from training.scope_data.tables import as_texts, known_keys, load_tables
 from training.scope_data.values import KINDS, draw_value, similar_value
 
-TRAINING = ("business", "policy", "culture", "science", "civic", "sport", "everyday", "technical", "society")
+TRAINING = (
+    "business", "policy", "culture", "science", "civic", "sport", "everyday", "technical", "society", "workplace",
+    "press", "travel", "nature", "state", "wellbeing", "learning", "industry",
+)  # fmt: skip
 """The files to train on."""
 
 HELD_OUT = ("held_out",)
