@@ -118,6 +118,7 @@ def calibration_by_form(
     *,
     coverage: ArrayLike = 0.0,
     prior: float | None = None,
+    sample_weight: ArrayLike = 1.0,
 ) -> Calibration:
     """Learn a map for all edits, and one for each form of edit of which there are `PAIRS_FOR_A_MAP` pairs.
 
@@ -130,13 +131,15 @@ def calibration_by_form(
         labels: As for `fit_calibration`.
         coverage: As for `fit_calibration`.
         prior: As for `fit_calibration`; the same within each form.
+        sample_weight: As for `fit_calibration`.
 
     Raises:
         ValueError: As `fit_calibration` raises it.
     """
-    every = fit_calibration(logits, labels, coverage=coverage, prior=prior)
+    every = fit_calibration(logits, labels, coverage=coverage, prior=prior, sample_weight=sample_weight)
     xs, ys = np.asarray(logits, dtype=np.float64), np.asarray(labels, dtype=np.int64)
     cs = np.broadcast_to(np.asarray(coverage, dtype=np.float64), xs.shape)
+    ws = np.broadcast_to(np.asarray(sample_weight, dtype=np.float64), xs.shape)
     forms = np.array([form_of(wording) for wording in wordings], dtype=object)
 
     def has_enough(rows: NDArray[np.bool_]) -> bool:
@@ -145,7 +148,7 @@ def calibration_by_form(
 
     rows_of: dict[Form | None, NDArray[np.bool_]] = {form: forms == form for form in (*FORMS, None)}
     found = {
-        form: fit_calibration(xs[rows], ys[rows].tolist(), coverage=cs[rows], prior=prior)
+        form: fit_calibration(xs[rows], ys[rows].tolist(), coverage=cs[rows], prior=prior, sample_weight=ws[rows])
         for form, rows in rows_of.items()
         if has_enough(rows)
     }
@@ -160,6 +163,7 @@ def fit_calibration(
     *,
     coverage: ArrayLike = 0.0,
     prior: float | None = None,
+    sample_weight: ArrayLike = 1.0,
 ) -> Calibration:
     """Learn the calibration by the method whose log loss on held-out folds is lower; of few pairs by Platt's.
 
@@ -174,10 +178,11 @@ def fit_calibration(
         labels: 1 where the pair is in scope, else 0; both must occur at least five times.
         coverage: One for each pair, from 0 to 1 (`Coverage`), or 0 where it is to count for nothing.
         prior: Share of pairs in scope that the probabilities are to be true of; None for that of these pairs.
+        sample_weight: For how many pairs of real use each stands, beside others of its class.
 
     Raises:
         ValueError: Lengths differ, a logit or coverage is not finite, all logits are equal, a class is (nearly)
-            missing, or the prior is no share between 0 and 1.
+            missing, a weight is not positive, or the prior is no share between 0 and 1.
     """
     if prior is not None and not 0 < prior < 1:
         raise ValueError(f"expected a prior between 0 and 1, got {prior}")
@@ -197,10 +202,12 @@ def fit_calibration(
     cs = np.asarray(coverage, dtype=np.float64)
     if cs.shape not in ((), xs.shape) or not np.isfinite(cs).all():
         raise ValueError(f"expected a finite coverage for each of {len(xs)} logits, got {cs.shape}")
+    ws = np.asarray(sample_weight, dtype=np.float64)
+    if ws.shape not in ((), xs.shape) or not (np.isfinite(ws) & (ws > 0)).all():
+        raise ValueError(f"expected a positive weight for each of {len(xs)} logits, got {ws.shape}")
     few = len(ys) < PAIRS_FOR_A_MAP
     cs = np.broadcast_to(0.0 if few else cs, xs.shape)
-    share = ys.mean()
-    weights = np.ones(len(ys)) if prior is None else np.where(ys == 1, prior / share, (1 - prior) / (1 - share))
+    weights = _balanced(np.broadcast_to(ws, xs.shape), ys, prior)
     held_out = {method: np.empty_like(xs) for method in METHODS}
     for seen, unseen in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(xs, ys):
         for method, fitted in _fit(METHODS, xs[seen], cs[seen], ys[seen], weights[seen], few=few).items():
@@ -212,6 +219,15 @@ def fit_calibration(
     best = min(METHODS, key=lambda method: (few and method != "platt", losses[method]))
     fitted = _fit((best,), xs, cs, ys, weights, few=few)[best]
     return replace(fitted, log_loss=losses, pairs=len(xs), prior=prior)
+
+
+def _balanced(weights: Floats, ys: NDArray[np.int64], prior: float | None) -> Floats:
+    """`weights`, one on the average; with a prior those of the pairs in scope make up that share."""
+    weights = weights / weights.mean()
+    if prior is None:
+        return weights
+    share = float(weights[ys == 1].sum() / weights.sum())
+    return weights * np.where(ys == 1, prior / share, (1 - prior) / (1 - share))
 
 
 def _fit(

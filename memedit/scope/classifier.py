@@ -172,6 +172,7 @@ class ScopeClassifier:
         localities: Mapping[Form, float] | None = None,
         near_misses: Sequence[bool] | None = None,
         prior: float | None = None,
+        sample_weight: Sequence[float] | None = None,
         keep_probabilities: bool = False,
     ) -> ScopeClassifier:
         """Learn probabilities and threshold from pairs that `fit` did not see.
@@ -189,6 +190,8 @@ class ScopeClassifier:
             near_misses: Which of the pairs labelled 0 look like the edit; None for all of them.
             prior: Share of queries in scope that the probabilities are to be true of, and the lowest threshold, if that
                 is below one half; None for that of the pairs.
+            sample_weight: For how many pairs of real use each stands, beside others of its label; None for one. The
+                probabilities are true of pairs in these proportions; the threshold counts each near-miss once.
             keep_probabilities: Whether to choose the threshold only; one pair of each class
                 is enough then, but see `Threshold.locality_low` for what so few can show.
 
@@ -198,20 +201,25 @@ class ScopeClassifier:
         Raises:
             CheckpointError: The classifier was not trained.
             ValueError: Fewer than five pairs of a class (one, if probabilities are kept), no
-                near-misses, or lengths differ, or a prior is stated for probabilities that are kept.
+                near-misses, or lengths differ, a weight is not positive, or a prior or weights are stated for
+                probabilities that are kept.
         """
         _check_pairs(pairs, labels)
-        if keep_probabilities and prior is not None:
-            raise ValueError(f"expected no prior, since the probabilities are to be kept, got {prior}")
+        if keep_probabilities and (prior is not None or sample_weight is not None):
+            raise ValueError(
+                "expected neither prior nor sample_weight, since the probabilities are to be kept, "
+                f"got prior={prior} and {'no' if sample_weight is None else len(sample_weight)} weights"
+            )
         chosen = near_misses if near_misses is not None else [True] * len(pairs)
         if len(chosen) != len(pairs):
             raise ValueError(f"expected {len(pairs)} near_misses, got {len(chosen)}")
         logits, coverage = self.logits(pairs), self._coverage.of(pairs)
         wordings = [wording for wording, _ in pairs]
+        weights = 1.0 if sample_weight is None else sample_weight
         calibration = (
             self.calibration_
             if keep_probabilities
-            else calibration_by_form(wordings, logits, labels, coverage=coverage, prior=prior)
+            else calibration_by_form(wordings, logits, labels, coverage=coverage, prior=prior, sample_weight=weights)
         )
         probability = calibration.of(logits, wordings, coverage)
         positive = np.asarray(labels, dtype=bool)

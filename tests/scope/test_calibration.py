@@ -121,6 +121,40 @@ def test_probabilities_are_true_of_the_prior(method: str, monkeypatch: pytest.Mo
         assert stated[chosen].mean() == pytest.approx(true[chosen].mean(), abs=0.05)
 
 
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+@pytest.mark.parametrize("prior", [None, 0.25])
+def test_a_weight_counts_as_so_many_pairs(method: str, prior: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights of three give the map of pairs that are there three times, with a prior and without."""
+    monkeypatch.setattr(module, "METHODS", (method,))
+    logits, labels = _sample(1.0)
+    weights = np.where((labels == 0) & (logits > 0), 3.0, 1.0)
+    shared = np.random.default_rng(2).random(len(labels))
+    often = np.repeat(np.arange(len(labels)), weights.astype(int))
+    weighed = fit_calibration(logits, labels, coverage=shared, prior=prior, sample_weight=weights)
+    repeated = fit_calibration(logits[often], labels[often], coverage=shared[often], prior=prior)
+    places = np.linspace(-5, 5, 50)
+    assert abs(weighed(places, 0.5) - repeated(places, 0.5)).mean() < 0.01
+    once = fit_calibration(logits, labels, coverage=shared, prior=prior)
+    assert abs(weighed(places, 0.5) - once(places, 0.5)).max() > 0.1
+
+
+def test_weights_go_with_their_pairs_into_each_form() -> None:
+    """The map of a form is weighted by the weights of its own pairs."""
+    logits, labels = _sample(1.0)
+    both, wordings = np.tile(logits, 2), [STATEMENT] * len(logits) + [QUESTION] * len(logits)
+    weights = np.concatenate([np.where(labels == 0, 9.0, 1.0), np.ones(len(labels))])
+    calibration = calibration_by_form(wordings, both, np.tile(labels, 2).tolist(), sample_weight=weights)
+    stated = calibration.of([0.0, 0.0], [STATEMENT, QUESTION], [0.0, 0.0])
+    assert stated == pytest.approx([0.1, 0.5], abs=0.03)
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), [1.0, 2.0]])
+def test_an_impossible_weight_is_refused(weight: float | list[float]) -> None:
+    """Each pair has one positive weight."""
+    with pytest.raises(ValueError, match="positive weight for each of 4000"):
+        fit_calibration(*_sample(1.0), sample_weight=weight)
+
+
 @pytest.mark.parametrize("prior", [0.0, 1.0, -0.1, float("nan")])
 def test_an_impossible_prior_is_refused(prior: float) -> None:
     """The prior is a share of pairs, neither none of them nor all."""

@@ -223,13 +223,25 @@ def test_the_threshold_moves_alone(saved: Path, encoder: SentenceEncoder) -> Non
     assert 0 < classifier.threshold_.locality_low < 1.0
 
 
-def test_kept_probabilities_have_the_prior_they_had(saved: Path, encoder: SentenceEncoder) -> None:
-    """A prior cannot be stated for probabilities that are to be kept."""
+def test_kept_probabilities_have_the_prior_and_the_weights_they_had(saved: Path, encoder: SentenceEncoder) -> None:
+    """Neither a prior nor weights can be stated for probabilities that are to be kept."""
     classifier = ScopeClassifier.from_pretrained(saved, encoder.files)
     before = classifier.calibration_, classifier.threshold_
-    with pytest.raises(ValueError, match=r"expected no prior, .* got 0\.3"):
-        classifier.calibrate(*world_pairs(), prior=0.3, keep_probabilities=True)
+    pairs, labels = world_pairs()
+    with pytest.raises(ValueError, match=r"expected neither prior .* got prior=0\.3 and no weights"):
+        classifier.calibrate(pairs, labels, prior=0.3, keep_probabilities=True)
+    with pytest.raises(ValueError, match=rf"got prior=None and {len(pairs)} weights"):
+        classifier.calibrate(pairs, labels, sample_weight=[2.0] * len(pairs), keep_probabilities=True)
     assert (classifier.calibration_, classifier.threshold_) == before
+
+
+def test_pairs_are_weighed_as_they_occur(saved: Path, encoder: SentenceEncoder) -> None:
+    """Where pairs out of scope stand for more of real use, every pair is held less probable."""
+    classifier = ScopeClassifier.from_pretrained(saved, encoder.files)
+    pairs, labels = world_pairs()
+    once = classifier.calibrate(pairs, labels).probability(pairs)
+    weighed = classifier.calibrate(pairs, labels, sample_weight=[1.0 if label else 20.0 for label in labels])
+    assert weighed.probability(pairs).mean() < once.mean()
 
 
 def test_a_calibration_that_fails_changes_nothing(saved: Path, encoder: SentenceEncoder) -> None:

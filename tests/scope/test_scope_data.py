@@ -15,10 +15,11 @@ from training.scope_data.dataset import Split
 from training.scope_data.facts import Fact, SubjectSet, one_per_subject, split_of, templated
 from training.scope_data.held_out_memory import KnownVectors
 from training.scope_data.labels import label_of, surely_differ
+from training.scope_data.mining import mine_statements
 from training.scope_data.mixture import IN_SCOPE, SHARES, mixed
 from training.scope_data.pairs import NEAR_MISSES, Pair, PairMaker
 from training.scope_data.routed import calibrate_by_routing
-from training.scope_data.statement_pairs import statement_pairs
+from training.scope_data.statement_pairs import near_pairs, statement_pairs
 from training.scope_data.statements import Statement
 
 FACTS = [
@@ -169,6 +170,22 @@ def test_a_statement_is_asked_part_by_part() -> None:
     pairs = list(statement_pairs([statement], augment, UNRELATED, random.Random(1)))
     assert [p.query for p in pairs if p.in_scope] == ["Where does Acme move?", "When does Acme move?"]
     assert {"Who owns Acme?", "Where does Apex move?"} <= {p.query for p in pairs if not p.in_scope}
+
+
+def test_the_nearest_statements_are_near_misses(encoder: SentenceEncoder) -> None:
+    """A query meets the statement that retrieval finds for it, but none that it is a question of."""
+    told = ("Acme moves to Lund in May.", "Apex moves to Lund in June.", "The library lends ladders.")
+    asked = ("When does Acme move?", "When does Apex move?", "What does the library lend?")
+    statements = [Statement("t", text, ((query,),), (), ()) for text, query in zip(told, asked, strict=True)]
+    found = mine_statements(statements, ["When does Acme move?", "who lends ladders"], encoder, k=1)
+    assert [(query, [statement.wording for statement in near]) for query, near in found] == [
+        ("When does Acme move?", [told[1]]),
+        ("who lends ladders", [told[2]]),
+    ]
+    assert list(near_pairs(found, maker_of(FACTS).augment, "statement_other")) == [
+        Pair(near[0].wording, query, in_scope=False, family="statement_other", plain=query) for query, near in found
+    ]
+    assert mine_statements([], asked, encoder, k=1) == mine_statements(statements, [], encoder, k=1) == []
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from training.scope_data.aspects import TRAINING as KINDS
 from training.scope_data.aspects import Kind, aspect_pairs, draw_edits, load_kinds
 from training.scope_data.bank import TemplateBank
 from training.scope_data.facts import Fact, SubjectSet, split_of
-from training.scope_data.mining import mine_nearest
+from training.scope_data.mining import mine_nearest, mine_statements
 from training.scope_data.mixture import mixed
 from training.scope_data.pairs import Pair, PairMaker
 from training.scope_data.passages import TRAINING as PASSAGES
 from training.scope_data.passages import Passage, load_passages
 from training.scope_data.sources import read_facts, read_prose, read_test_facts, read_unrelated
-from training.scope_data.statement_pairs import apart, statement_pairs
+from training.scope_data.statement_pairs import apart, near_pairs, statement_pairs
 from training.scope_data.statements import TRAINING as EVENTS
 from training.scope_data.statements import Statement, draw_statements, load_events
 
@@ -31,6 +31,9 @@ UNRELATED_TEST = 1_000
 """Questions at the end of Natural Questions that are only asked in the evaluation."""
 _ASPECT_ROUNDS = 2
 """How often half of the aspects of each kind are drawn: most of them are, so, and most names."""
+_ASKED, _NEAR = 4_000, 3
+"""For how many questions of facts, and of statements, the nearest statements that do not answer them are looked for,
+and how many of those."""
 _PARTS = {"train": 1, "calibration": 6, "test": 12}
 """What part of the number of training pairs each split gets: of calibration pairs the clean ones are routed, and each
 form of edit needs enough near-misses among them for a threshold of its own."""
@@ -84,6 +87,14 @@ def build_splits(
             made_up = draw_statements(topics, rng, count // 40)
             statements = _stored(made_up, told, together=name != "train")
             made += statement_pairs(statements, maker.augment, questions, rng)
+            elsewhere = [rng.choice(fact.asked) for fact in rng.sample(chosen, min(len(chosen), _ASKED))]
+            of_others = [rng.choice(rng.choice(statement.questions)) for statement in made_up[:_ASKED]]
+            for family, queries in (
+                ("statement_unrelated", [*questions, *elsewhere]),
+                ("statement_other", of_others),
+            ):
+                near_ones = mine_statements(statements, queries, encoder, k=_NEAR)
+                made += near_pairs(near_ones, maker.augment, family)
         splits[name] = Split(chosen, mixed(made, count, rng), questions)
         logger.info("%s: %d facts, %d pairs", name, len(chosen), len(splits[name].pairs))
     return splits

@@ -14,7 +14,8 @@ SHARES = {
     "told": 4.0, "statement": 26.0, "same_words": 2.0, "invented_name": 2.0, "aspect": 11.0,
     # not in scope
     "same_subject": 14.0, "swapped_subject": 9.0, "nearest": 8.0, "neighbour": 4.0, "step_aside": 3.5,
-    "statement_miss": 19.0, "statement_other": 6.0, "near_name": 3.0, "inverse": 1.5, "about_answer": 1.0,
+    "statement_miss": 19.0, "statement_other": 8.0, "statement_unrelated": 6.0,
+    "near_name": 3.0, "inverse": 1.5, "about_answer": 1.0,
     "other_aspect": 9.0, "other_thing": 3.0,
     "number": 1.0, "trap": 2.0, "no_question": 1.0, "unrelated": 1.5,
 }  # fmt: skip

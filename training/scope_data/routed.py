@@ -62,6 +62,8 @@ def calibrate_by_routing(
     rng = random.Random(seed)
     stored, meant = _memory_of(split, distractors, rng)
     asked = _asked(split, stored, meant, rng)
+    # Of unrelated traffic there are only a few hundred questions: all of them are asked.
+    asked += [Pair("", text, in_scope=False, family="unrelated", plain=text) for text in split.unrelated]
     queries = [pair.query for pair in asked]
     with EditMemory(None, encoder) as memory:
         memory.add_many(({"prompt": wording, "target": "a new answer"} for wording in stored), progress=True)
@@ -77,7 +79,12 @@ def _calibrate(
     meant: Mapping[str, str],
     locality: float,
 ) -> None:
-    """Calibrate on the best candidate of each query that has one."""
+    """Calibrate on the best candidate of each query that has one.
+
+    Unrelated questions count as much as near-misses, together: in life there are more of them, here far fewer.
+    """
+    near_misses = sum(pair.family in NEAR_MISSES for pair in asked)
+    unrelated = near_misses / max(1, sum(pair.family == "unrelated" for pair in asked))
     found = [(pair, route) for pair, route in zip(asked, routes, strict=True) if route.candidates]
     logger.info("calibrating on %d routed queries", len(found))
     best = [route.candidates[0].wording for _, route in found]
@@ -88,6 +95,7 @@ def _calibrate(
         localities=LOCALITIES,
         prior=PRIOR,
         near_misses=[pair.family in NEAR_MISSES for pair, _ in found],
+        sample_weight=[unrelated if pair.family == "unrelated" else 1.0 for pair, _ in found],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from memedit.scope.augment import Augmenter
@@ -33,6 +33,13 @@ def statement_pairs(
         if rng.random() < 0.15:
             query = rng.choice(unrelated)
             yield Pair(statement.wording, augment(query), in_scope=False, family="unrelated", plain=query)
+
+
+def near_pairs(found: Iterable[tuple[str, Sequence[Statement]]], augment: Augmenter, family: str) -> Iterator[Pair]:
+    """Pairs, none in scope, of a query with the statements nearest to it (`mining.mine_statements`)."""
+    for query, near in found:
+        for statement in near:
+            yield Pair(statement.wording, augment(query), in_scope=False, family=family, plain=query)
 
 
 def apart(statements: Sequence[Statement]) -> list[Statement]:
