@@ -88,7 +88,9 @@ def build_splits(
             statements = _stored(made_up, told, together=name != "train")
             made += statement_pairs(statements, maker.augment, questions, rng)
             elsewhere = [rng.choice(fact.asked) for fact in rng.sample(chosen, min(len(chosen), _ASKED))]
-            of_others = [rng.choice(rng.choice(statement.questions)) for statement in made_up[:_ASKED]]
+            # Where one memory holds all statements, another one answers these.
+            asked_of = made_up[:_ASKED] if name == "train" else []
+            of_others = [rng.choice(rng.choice(statement.questions)) for statement in asked_of]
             for family, queries in (
                 ("statement_unrelated", [*questions, *elsewhere]),
                 ("statement_other", of_others),
