@@ -182,8 +182,9 @@ def test_the_nearest_statements_are_near_misses(encoder: SentenceEncoder) -> Non
         ("When does Acme move?", [told[1]]),
         ("who lends ladders", [told[2]]),
     ]
-    assert list(near_pairs(found, maker_of(FACTS).augment, "statement_other")) == [
-        Pair(near[0].wording, query, in_scope=False, family="statement_other", plain=query) for query, near in found
+    families = {found[0][0]: "statement_other", found[1][0]: "statement_unrelated"}
+    assert list(near_pairs(found, maker_of(FACTS).augment, families)) == [
+        Pair(near[0].wording, query, in_scope=False, family=families[query], plain=query) for query, near in found
     ]
     assert mine_statements([], asked, encoder, k=1) == mine_statements(statements, [], encoder, k=1) == []
 

@@ -87,19 +87,21 @@ def build_splits(
             made_up = draw_statements(topics, rng, count // 40)
             statements = _stored(made_up, told, together=name != "train")
             made += statement_pairs(statements, maker.augment, questions, rng)
-            elsewhere = [rng.choice(fact.asked) for fact in rng.sample(chosen, min(len(chosen), _ASKED))]
-            # Where one memory holds all statements, another one answers these.
-            asked_of = made_up[:_ASKED] if name == "train" else []
-            of_others = [rng.choice(rng.choice(statement.questions)) for statement in asked_of]
-            for family, queries in (
-                ("statement_unrelated", [*questions, *elsewhere]),
-                ("statement_other", of_others),
-            ):
-                near_ones = mine_statements(statements, queries, encoder, k=_NEAR)
-                made += near_pairs(near_ones, maker.augment, family)
+            families = dict.fromkeys(questions, "statement_unrelated")
+            if name == "train":  # elsewhere one memory holds facts and statements, and these are asked of some of them
+                families |= _asked_of_others(chosen, made_up, rng)
+            near_ones = mine_statements(statements, list(families), encoder, k=_NEAR)
+            made += near_pairs(near_ones, maker.augment, families)
         splits[name] = Split(chosen, mixed(made, count, rng), questions)
         logger.info("%s: %d facts, %d pairs", name, len(chosen), len(splits[name].pairs))
     return splits
+
+
+def _asked_of_others(facts: Sequence[Fact], made_up: Sequence[Statement], rng: random.Random) -> dict[str, str]:
+    """Questions of facts and of statements, each with the family of its pairs with statements that do not answer it."""
+    of_facts = (rng.choice(fact.asked) for fact in rng.sample(facts, min(len(facts), _ASKED)))
+    of_statements = (rng.choice(rng.choice(statement.questions)) for statement in made_up[:_ASKED])
+    return dict.fromkeys(of_facts, "statement_unrelated") | dict.fromkeys(of_statements, "statement_other")
 
 
 def _stored(made_up: list[Statement], passages: Sequence[Passage], *, together: bool) -> list[Statement]:

@@ -32,6 +32,7 @@ that it answers would not be let in."""
 ROUNDS = 2
 """Which candidate is the best depends on the map, and the map is learned from the best ones. The second round has
 another candidate for 1 query in 16, a third one would have for 1 in 140."""
+_UNRELATED = ("unrelated", "statement_unrelated")
 _OF_STATEMENTS = ("statement", "statement_miss", "statement_other")
 
 
@@ -62,7 +63,7 @@ def calibrate_by_routing(
     rng = random.Random(seed)
     stored, meant = _memory_of(split, distractors, rng)
     asked = _asked(split, stored, meant, rng)
-    # Of unrelated traffic there are only a few hundred questions: all of them are asked.
+    # Of unrelated traffic there are only a few hundred questions: all of them are asked, each once.
     asked += [Pair("", text, in_scope=False, family="unrelated", plain=text) for text in split.unrelated]
     queries = [pair.query for pair in asked]
     with EditMemory(None, encoder) as memory:
@@ -117,9 +118,10 @@ def _memory_of(split: Split, distractors: Sequence[Fact], rng: random.Random) ->
 
 
 def _asked(split: Split, stored: Mapping[str, str], meant: Mapping[str, str], rng: random.Random) -> list[Pair]:
-    """Pairs whose query no other edit of the memory answers."""
+    """Pairs whose query no other edit of the memory answers, those about unrelated things aside."""
     subjects = SubjectSet(subject for subject in stored.values() if subject)
-    pairs = [pair for pair in split.pairs if pair.wording in meant and pair.query != meant[pair.wording]]
+    related = [pair for pair in split.pairs if pair.family not in _UNRELATED]
+    pairs = [pair for pair in related if pair.wording in meant and pair.query != meant[pair.wording]]
     asked = [pair for pair in pairs if _is_clean(pair, stored[meant[pair.wording]], subjects)]
     return rng.sample(asked, min(QUERIES, len(asked)))
 

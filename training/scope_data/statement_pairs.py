@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from memedit.scope.augment import Augmenter
@@ -35,11 +35,19 @@ def statement_pairs(
             yield Pair(statement.wording, augment(query), in_scope=False, family="unrelated", plain=query)
 
 
-def near_pairs(found: Iterable[tuple[str, Sequence[Statement]]], augment: Augmenter, family: str) -> Iterator[Pair]:
-    """Pairs, none in scope, of a query with the statements nearest to it (`mining.mine_statements`)."""
+def near_pairs(
+    found: Iterable[tuple[str, Sequence[Statement]]], augment: Augmenter, families: Mapping[str, str]
+) -> Iterator[Pair]:
+    """Pairs, none in scope, of a query with the statements nearest to it (`mining.mine_statements`).
+
+    Args:
+        found: Each query with these statements.
+        augment: Changes how a query is written.
+        families: The family of each query's pairs.
+    """
     for query, near in found:
         for statement in near:
-            yield Pair(statement.wording, augment(query), in_scope=False, family=family, plain=query)
+            yield Pair(statement.wording, augment(query), in_scope=False, family=families[query], plain=query)
 
 
 def apart(statements: Sequence[Statement]) -> list[Statement]:
