@@ -1,9 +1,11 @@
-"""What the scope classifier is worth on a kind of data that it never saw: leave one source out, ask about it.
+"""What the scope classifier is worth on a kind of data that it never saw: leave sources out, ask about them.
 
     python -m training.scope_left_out --data DIR --work DIR --output left_out.json
 
-Each run is the recipe of `training.scope` with fewer pairs; one run leaves nothing out, to compare with. A run that
-is done is in the output file and is not done again; its classifier stays in --work and is not trained again either.
+Each run is the recipe of `training.scope` from the encoder's own weights. A run named "nothing" leaves nothing out, to
+compare with; one named "zsre+statements" leaves out two sources at once, which costs half the time and shows no more
+than either alone would. A run that is done is in the output file and is not done again; its classifier stays in --work
+and is not trained again either.
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ logger = logging.getLogger("training.scope_left_out")
 EDITS = 10_000
 ASKED = 400
 """Edits asked about in each memory: enough to see a difference of a few hundredths."""
+SOURCES = ("counterfact", "zsre", "statements", "passages", "knowedit")
+"""What can be asked about."""
+NOTHING = "nothing"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -39,21 +44,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     # The runs encode the same texts.
     known = KnownVectors(SentenceEncoder.from_pretrained(options.encoder, device=options.device))
     done: dict[str, Any] = json.loads(options.output.read_text(encoding="utf-8")) if options.output.exists() else {}
-    for name in ("nothing", *options.sources):
+    for name in options.runs:
         if name in done:
             continue
-        left_out = None if name == "nothing" else name
-        sources = options.sources if left_out is None else [left_out]
-        done[name] = {"pairs": options.count, "routing": _run(options, known, left_out, sources)}
+        sources = name.split("+") if name != NOTHING else SOURCES
+        routing = _run(options, known, name, sources)
+        done[name] = {"pairs": options.count, "routing": routing}
         options.output.write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
-        logger.info("without %s: %s", name, done[name]["routing"])
+        logger.info("without %s: %s", name, routing)
 
 
-def _run(
-    options: argparse.Namespace, encoder: KnownVectors, left_out: str | None, sources: Sequence[str]
-) -> list[dict[str, Any]]:
+def _run(options: argparse.Namespace, encoder: KnownVectors, name: str, sources: Sequence[str]) -> list[dict[str, Any]]:
+    left_out = sources if name != NOTHING else ()
     splits = build_splits(options.data, encoder, pairs=options.count, seed=options.seed, leave_out=left_out)
-    classifier = _trained(options, options.work / f"without-{left_out or 'nothing'}", splits["train"].pairs)
+    classifier = _trained(options, options.work / f"without-{name}", splits["train"].pairs)
     calibrate_by_routing(
         classifier, encoder, splits["calibration"], distractors=splits["train"].facts, locality=options.locality,
         seed=options.seed,
@@ -83,7 +87,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder with the public data")
     parser.add_argument("--work", type=Path, required=True, help="folder that keeps the runs' classifiers")
     parser.add_argument("--output", type=Path, required=True, help="JSON file of the figures")
-    parser.add_argument("--sources", nargs="+", default=["counterfact", "zsre", "statements", "knowedit"])
+    parser.add_argument(
+        "--runs", nargs="+", default=[NOTHING, *SOURCES], help='"nothing", or what to leave out, joined by "+"'
+    )
     parser.add_argument("--encoder", help="folder or hub id of the sentence encoder")
     parser.add_argument("--count", type=int, default=20_000, help="training pairs of each run")
     parser.add_argument("--locality", type=float, default=0.99, help="share of near-misses to keep out")

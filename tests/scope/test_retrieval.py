@@ -95,6 +95,26 @@ def test_an_edit_with_the_querys_rare_words_is_found_among_nearer_ones(encoder: 
             assert len(hits) == 2 + is_found
 
 
+def test_an_edit_that_alone_has_the_querys_names_is_found_far_down(encoder: SentenceEncoder) -> None:
+    """Where no near edit has the names of a query, more of those beyond are searched for one that has them."""
+    note = (
+        "Minutes, 4 May: the roof was mended, the cat is well, the stairs need a new carpet and the boiler was looked "
+        "at; Ysolde Quarm has the key."
+    )
+    query = "Who gave the key to Ysolde Quarm?"
+    with EditMemory(None, encoder) as memory:
+        memory.add_many(
+            {"prompt": f"Who has the key of {name}'s room {number}?", "target": "Ada"}
+            for name in NAMES[:6]
+            for number in range(4)
+        )
+        memory.add(note, "Bo")
+        (every,) = memory.search(encoder.encode([query]), 25)
+        (hits,) = Retrieval(k=1, floor=0.0, margin=None)(memory, [query], "default", datetime.now(UTC))
+    assert 4 <= [hit.wording for hit in every].index(note) < 16
+    assert [hit.wording for hit in hits] == [every[0].wording, note]
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class Split:
 
 
 def build_splits(
-    data: Path, encoder: TextEncoder, *, pairs: int, seed: int, leave_out: str | None = None
+    data: Path, encoder: TextEncoder, *, pairs: int, seed: int, leave_out: Collection[str] = ()
 ) -> dict[str, Split]:
     """Read the public files and make the pairs of `train`, `calibration` and `test`.
 
@@ -62,13 +62,14 @@ def build_splits(
         encoder: Finds the nearest wordings.
         pairs: How many training pairs to make; the other splits get a part of that (`_PARTS`).
         seed: Chooses splits, pairs and changes to the queries.
-        leave_out: A source to read nothing from (`sources.SOURCES`, or `statements`), to learn what the
-            classifier is worth on a kind of data that it never saw.
+        leave_out: Sources to read nothing from (`sources.SOURCES`, `statements` from templates, or `passages`), to
+            learn what the classifier is worth on kinds of data that it never saw.
     """
-    facts = [fact for fact in _thinned(read_facts(data), seed) if fact.source != leave_out]
+    facts = [fact for fact in _thinned(read_facts(data), seed) if fact.source not in leave_out]
     facts = random.Random(seed).sample(facts, min(len(facts), pairs))  # a small run stays small
     unrelated, prose = read_unrelated(data)[:-UNRELATED_TEST], read_prose(data, 12_000)
-    passages, kinds, events = load_passages(*PASSAGES), load_kinds(*KINDS), load_events(*EVENTS)
+    passages = [] if "passages" in leave_out else load_passages(*PASSAGES)
+    kinds, events = load_kinds(*KINDS), [] if "statements" in leave_out else load_events(*EVENTS)
     tested = SubjectSet(fact.subject for fact in read_test_facts(data))
     splits: dict[str, Split] = {}
     for name, part in _PARTS.items():
@@ -81,17 +82,16 @@ def build_splits(
         near = mine_nearest(chosen, encoder, rng, queries=max(200, min(len(chosen), pairs // 12)))
         made = [*maker.positives(), *maker.negatives(), *maker.nearest(near)]
         made += _aspects([kind for kind in kinds if split_of(kind.name, seed) == name], tested, maker, rng)
-        if leave_out != "statements":
-            told = [passage for passage in passages if split_of(passage.about, seed) == name]
-            topics = [event for event in events if split_of(event.topic, seed) == name]
-            made_up = draw_statements(topics, rng, count // 40)
-            statements = _stored(made_up, told, together=name != "train")
-            made += statement_pairs(statements, maker.augment, questions, rng)
-            families = dict.fromkeys(questions, "statement_unrelated")
-            if name == "train":  # elsewhere one memory holds facts and statements, and these are asked of some of them
-                families |= _asked_of_others(chosen, made_up, rng)
-            near_ones = mine_statements(statements, list(families), encoder, k=_NEAR)
-            made += near_pairs(near_ones, maker.augment, families)
+        told = [passage for passage in passages if split_of(passage.about, seed) == name]
+        topics = [event for event in events if split_of(event.topic, seed) == name]
+        made_up = draw_statements(topics, rng, count // 40) if topics else []
+        statements = _stored(made_up, told, together=name != "train")
+        made += statement_pairs(statements, maker.augment, questions, rng)
+        families = dict.fromkeys(questions, "statement_unrelated")
+        if name == "train":  # elsewhere one memory holds facts and statements, and these are asked of some of them
+            families |= _asked_of_others(chosen, made_up, rng)
+        near_ones = mine_statements(statements, list(families), encoder, k=_NEAR)
+        made += near_pairs(near_ones, maker.augment, families)
         splits[name] = Split(chosen, mixed(made, count, rng), questions)
         logger.info("%s: %d facts, %d pairs", name, len(chosen), len(splits[name].pairs))
     return splits
