@@ -28,8 +28,8 @@ PRIOR = 0.25
 LOCALITIES: Mapping[Form, float] = {"statement": 0.82, "question": 0.985}
 """Share of the near-misses to keep out of the forms of edit for which the stated one is not wanted. Whether a passage
 leaves a question open is far harder to tell than whether one fact is another: with 0.9 two in ten of the questions
-that it answers would not be let in, with this one in ten. Two questions say more plainly apart what they ask for than
-two beginnings of sentences, and fewer of their near-misses are as near: held-out ones are kept out more often."""
+that it answers would not be let in, with this one in ten. With 0.993 of the near-misses of questions kept out
+the right edit was chosen for 0.980 of the held-out paraphrases of zsRE, with this for 0.985."""
 ROUNDS = 2
 """Which candidate is the best depends on the map, and the map is learned from the best ones. The second round has
 another candidate for 1 query in 16, a third one would have for 1 in 140."""
