@@ -15,6 +15,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 
 from memedit.errors import CheckpointError
+from memedit.scope.overlap import SHARES
 from memedit.scope.thresholds import FORMS, Form, form_of
 
 Floats = NDArray[np.float64]
@@ -23,6 +24,7 @@ METHODS = ("platt", "isotonic")
 CLIP = 1e-4
 """Isotonic regression says 0 and 1 where it saw one class only; nobody knows that much."""
 FOLDS = 5
+NO_OVERLAP = (0.0,) * SHARES
 PAIRS_FOR_A_MAP = 500
 """With fewer pairs a new map from logits to probabilities would be noise beside one learned from many."""
 
@@ -36,8 +38,9 @@ class Calibration:
         coefficients: `platt`: slope and intercept.
         knots: `isotonic`: pairs of (logit, probability), both strictly rising: pairs that the
             network ranks stay ranked. (Files of early versions hold plateaus, and are read.)
-        coverage: What is added to the logit of a pair, before it is mapped, if the edit's wording has all words of the
-            query (`Coverage`); of fewer as much less. 0 in files of early versions.
+        overlap: What each share of words that query and edit have in common (`Overlap`) adds to the logit of a pair,
+            before it is mapped, if it is 1; less as much less. Files of early versions know the first share only,
+            called `coverage`, or none.
         log_loss: Cross-validated log loss of each method on the calibration pairs.
         pairs: How many pairs it was learned from.
         prior: Share of pairs in scope that the probabilities are true of; None for that among those it was learned
@@ -51,12 +54,12 @@ class Calibration:
     log_loss: Mapping[str, float] = field(default_factory=dict)
     pairs: int = 0
     prior: float | None = None
-    coverage: float = 0.0
+    overlap: tuple[float, ...] = NO_OVERLAP
     by_form: Mapping[Form, Calibration] = field(default_factory=dict)
 
-    def of(self, logits: ArrayLike, wordings: Sequence[str], coverage: ArrayLike) -> Floats:
-        """Probabilities, float64 array (n,), of a logit (n,) and a coverage (n,) for each edit wording."""
-        values, shared = np.asarray(logits, dtype=np.float64), np.asarray(coverage, dtype=np.float64)
+    def of(self, logits: ArrayLike, wordings: Sequence[str], overlap: ArrayLike) -> Floats:
+        """Probabilities, float64 array (n,), of a logit (n,) and the overlap (n, 3) of each edit wording."""
+        values, shared = np.asarray(logits, dtype=np.float64), np.asarray(overlap, dtype=np.float64)
         found = self(values, shared)
         if self.by_form:
             forms = np.array([form_of(wording) for wording in wordings], dtype=object)
@@ -64,9 +67,9 @@ class Calibration:
                 found[forms == form] = own(values[forms == form], shared[forms == form])
         return found
 
-    def __call__(self, logits: ArrayLike, coverage: ArrayLike = 0.0) -> Floats:
+    def __call__(self, logits: ArrayLike, overlap: ArrayLike = NO_OVERLAP) -> Floats:
         """Probabilities, float64 of the shape of `logits`, for edits of no form that has a map of its own."""
-        values = np.asarray(logits, dtype=np.float64) + self.coverage * np.asarray(coverage, dtype=np.float64)
+        values = np.asarray(logits, dtype=np.float64) + np.asarray(overlap, dtype=np.float64) @ np.array(self.overlap)
         if self.method == "platt":
             slope, intercept = self.coefficients
             return np.asarray(1 / (1 + np.exp(-np.clip(slope * values + intercept, -500, 500))))
@@ -95,13 +98,14 @@ class Calibration:
                 {str(name): float(loss) for name, loss in values["log_loss"].items()},
                 int(values["pairs"]),
                 None if values.get("prior") is None else float(values["prior"]),
-                float(values.get("coverage", 0.0)),
+                _overlap_of(values),
                 {form: cls.from_json(own) for form, own in by_form.items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"expected a calibration, got {values!r}: {error!r}") from error
-        numbers = [*calibration.coefficients, calibration.coverage, *(n for knot in calibration.knots for n in knot)]
+        numbers = [*calibration.coefficients, *calibration.overlap, *(n for knot in calibration.knots for n in knot)]
         complete = len(calibration.coefficients) == 2 or len(calibration.knots) >= 2
+        complete = complete and len(calibration.overlap) == SHARES
         if calibration.method not in METHODS or not complete or not all(map(math.isfinite, numbers)):
             raise CheckpointError(f"expected a calibration by one of {METHODS}, got {values!r}")
         return calibration
@@ -116,7 +120,7 @@ def calibration_by_form(
     logits: ArrayLike,
     labels: Sequence[int] | Sequence[bool],
     *,
-    coverage: ArrayLike = 0.0,
+    overlap: ArrayLike = NO_OVERLAP,
     prior: float | None = None,
     sample_weight: ArrayLike = 1.0,
 ) -> Calibration:
@@ -129,16 +133,16 @@ def calibration_by_form(
         wordings: The edit wording of each pair.
         logits: As for `fit_calibration`.
         labels: As for `fit_calibration`.
-        coverage: As for `fit_calibration`.
+        overlap: As for `fit_calibration`.
         prior: As for `fit_calibration`; the same within each form.
         sample_weight: As for `fit_calibration`.
 
     Raises:
         ValueError: As `fit_calibration` raises it.
     """
-    every = fit_calibration(logits, labels, coverage=coverage, prior=prior, sample_weight=sample_weight)
+    every = fit_calibration(logits, labels, overlap=overlap, prior=prior, sample_weight=sample_weight)
     xs, ys = np.asarray(logits, dtype=np.float64), np.asarray(labels, dtype=np.int64)
-    cs = np.broadcast_to(np.asarray(coverage, dtype=np.float64), xs.shape)
+    shared = np.broadcast_to(np.asarray(overlap, dtype=np.float64), (*xs.shape, SHARES))
     ws = np.broadcast_to(np.asarray(sample_weight, dtype=np.float64), xs.shape)
     forms = np.array([form_of(wording) for wording in wordings], dtype=object)
 
@@ -148,7 +152,7 @@ def calibration_by_form(
 
     rows_of: dict[Form | None, NDArray[np.bool_]] = {form: forms == form for form in (*FORMS, None)}
     found = {
-        form: fit_calibration(xs[rows], ys[rows].tolist(), coverage=cs[rows], prior=prior, sample_weight=ws[rows])
+        form: fit_calibration(xs[rows], ys[rows].tolist(), overlap=shared[rows], prior=prior, sample_weight=ws[rows])
         for form, rows in rows_of.items()
         if has_enough(rows)
     }
@@ -161,13 +165,13 @@ def fit_calibration(
     logits: ArrayLike,
     labels: Sequence[int] | Sequence[bool],
     *,
-    coverage: ArrayLike = 0.0,
+    overlap: ArrayLike = NO_OVERLAP,
     prior: float | None = None,
     sample_weight: ArrayLike = 1.0,
 ) -> Calibration:
     """Learn the calibration by the method whose log loss on held-out folds is lower; of few pairs by Platt's.
 
-    With `PAIRS_FOR_A_MAP` pairs it is learned too what the coverage is worth.
+    With `PAIRS_FOR_A_MAP` pairs it is learned too what overlap is worth.
 
     Pairs are collected with more of them in scope than queries of real use are. Probabilities learned from such a
     mixture are too high everywhere else; weights on the pairs put that right (Elkan 2001, The Foundations of
@@ -176,12 +180,12 @@ def fit_calibration(
     Args:
         logits: One for each pair.
         labels: 1 where the pair is in scope, else 0; both must occur at least five times.
-        coverage: One for each pair, from 0 to 1 (`Coverage`), or 0 where it is to count for nothing.
+        overlap: Three shares for each pair, float array (n, 3) (`Overlap`); zeros where they are to count for nothing.
         prior: Share of pairs in scope that the probabilities are to be true of; None for that of these pairs.
         sample_weight: For how many pairs of real use each stands, beside others of its class.
 
     Raises:
-        ValueError: Lengths differ, a logit or coverage is not finite, all logits are equal, a class is (nearly)
+        ValueError: Lengths differ, a logit or share is not finite, all logits are equal, a class is (nearly)
             missing, a weight is not positive, or the prior is no share between 0 and 1.
     """
     if prior is not None and not 0 < prior < 1:
@@ -199,25 +203,25 @@ def fit_calibration(
         )
     if np.ptp(xs) == 0:
         raise ValueError(f"expected logits that differ, got {len(xs)} times {xs[0]}")
-    cs = np.asarray(coverage, dtype=np.float64)
-    if cs.shape not in ((), xs.shape) or not np.isfinite(cs).all():
-        raise ValueError(f"expected a finite coverage for each of {len(xs)} logits, got {cs.shape}")
+    shared = np.asarray(overlap, dtype=np.float64)
+    if shared.shape not in ((SHARES,), (len(xs), SHARES)) or not np.isfinite(shared).all():
+        raise ValueError(f"expected {SHARES} finite shares for each of {len(xs)} logits, got {shared.shape}")
     ws = np.asarray(sample_weight, dtype=np.float64)
     if ws.shape not in ((), xs.shape) or not (np.isfinite(ws) & (ws > 0)).all():
         raise ValueError(f"expected a positive weight for each of {len(xs)} logits, got {ws.shape}")
     few = len(ys) < PAIRS_FOR_A_MAP
-    cs = np.broadcast_to(0.0 if few else cs, xs.shape)
+    shared = np.broadcast_to(NO_OVERLAP if few else shared, (len(xs), SHARES))
     weights = _balanced(np.broadcast_to(ws, xs.shape), ys, prior)
     held_out = {method: np.empty_like(xs) for method in METHODS}
     for seen, unseen in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(xs, ys):
-        for method, fitted in _fit(METHODS, xs[seen], cs[seen], ys[seen], weights[seen], few=few).items():
-            held_out[method][unseen] = fitted(xs[unseen], cs[unseen])
+        for method, fitted in _fit(METHODS, xs[seen], shared[seen], ys[seen], weights[seen], few=few).items():
+            held_out[method][unseen] = fitted(xs[unseen], shared[unseen])
     losses = {
         method: float(log_loss(ys, stated, labels=[0, 1], sample_weight=weights)) for method, stated in held_out.items()
     }
     # A broken line follows a few pairs wherever they go, on held-out ones that are as few as well.
     best = min(METHODS, key=lambda method: (few and method != "platt", losses[method]))
-    fitted = _fit((best,), xs, cs, ys, weights, few=few)[best]
+    fitted = _fit((best,), xs, shared, ys, weights, few=few)[best]
     return replace(fitted, log_loss=losses, pairs=len(xs), prior=prior)
 
 
@@ -231,23 +235,42 @@ def _balanced(weights: Floats, ys: NDArray[np.int64], prior: float | None) -> Fl
 
 
 def _fit(
-    methods: Sequence[str], logits: Floats, coverage: Floats, ys: NDArray[np.int64], weights: Floats, *, few: bool
+    methods: Sequence[str], logits: Floats, overlap: Floats, ys: NDArray[np.int64], weights: Floats, *, few: bool
 ) -> dict[str, Calibration]:
-    """A map by each method, all of the same sum of logit and coverage."""
-    worth = _worth(logits, coverage, ys, weights) if coverage.any() else 0.0
-    verdicts = logits + worth * coverage
-    return {method: replace(_map(method, verdicts, ys, weights, few=few), coverage=worth) for method in methods}
+    """A map by each method, all of the same sum of logit and overlap."""
+    worth = _worth(logits, overlap, ys, weights)
+    verdicts = logits + overlap @ worth
+    return {
+        method: replace(_map(method, verdicts, ys, weights, few=few), overlap=tuple(worth.tolist()))
+        for method in methods
+    }
 
 
-def _worth(logits: Floats, coverage: Floats, ys: NDArray[np.int64], weights: Floats) -> float:
-    """What all of the coverage is worth, in logits; nothing where it speaks against the edit or the logits say nothing.
+def _worth(logits: Floats, overlap: Floats, ys: NDArray[np.int64], weights: Floats) -> Floats:
+    """What each share of words is worth, in logits; nothing where it speaks against the edit or the logits say nothing.
 
     The logistic regression is scikit-learn's own, with a little ridge: where the classes are parted without an error
     the best slope would be endless.
     """
-    model = LogisticRegression().fit(np.column_stack((logits, coverage)), ys, sample_weight=weights)
-    slope, gain = model.coef_[0]
-    return max(0.0, float(gain / slope)) if slope > 0 else 0.0
+    worth = np.zeros(SHARES)
+    used = [share for share in range(SHARES) if np.ptp(overlap[:, share])]
+    while used:
+        model = LogisticRegression().fit(np.column_stack((logits, overlap[:, used])), ys, sample_weight=weights)
+        slope, gains = model.coef_[0, 0], model.coef_[0, 1:]
+        if slope <= 0:
+            break
+        if gains.min() >= 0:
+            worth[used] = gains / slope
+            break
+        del used[int(gains.argmin())]
+    return worth
+
+
+def _overlap_of(values: Mapping[str, Any]) -> tuple[float, ...]:
+    """What shares of words are worth, from a file of this or of an early version."""
+    if "overlap" in values:
+        return tuple(float(value) for value in values["overlap"])
+    return float(values.get("coverage", 0.0)), *NO_OVERLAP[1:]
 
 
 def _map(method: str, xs: Floats, ys: NDArray[np.int64], weights: Floats, *, few: bool) -> Calibration:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from memedit.scope.calibration import Calibration
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.encoder import HUB_ID, PACKAGE_SHA256
 from memedit.scope.report import ScopeReport
@@ -59,6 +60,21 @@ def threshold_sentences(threshold: Threshold) -> str:
     )
 
 
+def overlap_table(calibration: Calibration) -> str:
+    """What words in common are worth, by form of edit, as Markdown."""
+    maps = {**{f"{form}s": own for form, own in calibration.by_form.items()}, "all others": calibration}
+    rows = [f"| {form} | {' | '.join(f'{worth:.2f}' for worth in own.overlap)} |" for form, own in maps.items()]
+    return "\n".join(
+        (
+            "What is added to the logit where one has all words or names of the other, rare ones counting more:",
+            "",
+            "| edits worded as | the edit has the query's words | the edit has its names | the query has the edit's names |",
+            "|---|---|---|---|",
+            *rows,
+        )
+    )
+
+
 def _card(classifier: ScopeClassifier, report: ScopeReport, made: str, plots: list[Path]) -> str:
     calibration, threshold = classifier.calibration_, classifier.threshold_
     assert threshold is not None
@@ -100,8 +116,8 @@ on these pairs as well, so that all figures but AUROC and average precision are 
 
 ## Calibration and threshold
 
-Probabilities by the {calibration.method} method{learned}. That an edit has all words of a query adds {calibration.coverage:.2f}
-to its logit.
+Probabilities by the {calibration.method} method{learned}. {overlap_table(calibration)}
+
 {threshold_sentences(threshold)}
 """
 

@@ -18,11 +18,11 @@ from memedit.errors import CheckpointError
 from memedit.memory.encoding import TextEncoder
 from memedit.memory.wordings import prompt_key
 from memedit.scope.calibration import IDENTITY, Calibration, calibration_by_form
-from memedit.scope.coverage import Coverage
 from memedit.scope.encoder import EncoderFiles, SentenceEncoder, find_encoder
 from memedit.scope.fitting import FitConfig, fit_network
 from memedit.scope.hard_negatives import pairs_from_edits
 from memedit.scope.network import Adapter, adapted_network, adapter_of, mean_adapter, trainable_network
+from memedit.scope.overlap import Overlap
 from memedit.scope.pairing import Pair, PairTokenizer, length_batches
 from memedit.scope.report import ScopeReport
 from memedit.scope.saved import SavedClassifier, read_config
@@ -85,7 +85,7 @@ class ScopeClassifier:
         self.device = device
         self._device = torch.device(device or "cpu")
         self._tokenizer = AutoTokenizer.from_pretrained(str(self.encoder.path), local_files_only=True)
-        self._coverage = Coverage(self._tokenizer.get_vocab())
+        self._overlap = Overlap(self._tokenizer.get_vocab())
         self._adapter: Adapter | None = None
 
     @property
@@ -213,15 +213,15 @@ class ScopeClassifier:
         chosen = near_misses if near_misses is not None else [True] * len(pairs)
         if len(chosen) != len(pairs):
             raise ValueError(f"expected {len(pairs)} near_misses, got {len(chosen)}")
-        logits, coverage = self.logits(pairs), self._coverage.of(pairs)
+        logits, overlap = self.logits(pairs), self._overlap.of(pairs)
         wordings = [wording for wording, _ in pairs]
         weights = 1.0 if sample_weight is None else sample_weight
         calibration = (
             self.calibration_
             if keep_probabilities
-            else calibration_by_form(wordings, logits, labels, coverage=coverage, prior=prior, sample_weight=weights)
+            else calibration_by_form(wordings, logits, labels, overlap=overlap, prior=prior, sample_weight=weights)
         )
-        probability = calibration.of(logits, wordings, coverage)
+        probability = calibration.of(logits, wordings, overlap)
         positive = np.asarray(labels, dtype=bool)
         misses = ~positive & np.asarray(chosen, dtype=bool)
         # At the prior an edit is held as likely as before the query was read: below, the reading speaks against it.
@@ -278,7 +278,7 @@ class ScopeClassifier:
             CheckpointError: The classifier was not trained.
         """
         wordings = [wording for wording, _ in pairs]
-        found = self.calibration_.of(self.logits(pairs), wordings, self._coverage.of(pairs))
+        found = self.calibration_.of(self.logits(pairs), wordings, self._overlap.of(pairs))
         for row, (wording, query) in enumerate(pairs):
             if prompt_key(wording) == prompt_key(query):
                 found[row] = 1.0

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from memedit.errors import CheckpointError
 from memedit.scope import calibration as module
-from memedit.scope.calibration import CLIP, PAIRS_FOR_A_MAP, Calibration, calibration_by_form, fit_calibration
+from memedit.scope.calibration import (
+    CLIP,
+    NO_OVERLAP,
+    PAIRS_FOR_A_MAP,
+    Calibration,
+    calibration_by_form,
+    fit_calibration,
+)
+from memedit.scope.overlap import SHARES
 
 
 def _sample(scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -19,6 +27,10 @@ def _sample(scale: float) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     honest = rng.normal(0, 2, 4000)
     return honest * scale, (rng.random(4000) < 1 / (1 + np.exp(-honest))).astype(int)
+
+
+def _all_shares(values: np.ndarray) -> np.ndarray:
+    return np.column_stack([values] * SHARES)
 
 
 def test_overconfident_logits_become_honest() -> None:
@@ -49,7 +61,7 @@ def test_each_form_of_edit_has_honest_probabilities() -> None:
     calibration = calibration_by_form(wordings, logits, labels.tolist(), prior=0.5)
     assert set(calibration.by_form) == {"question", "statement"}
     for wording, scale in ((QUESTION, 1.0), (STATEMENT, 5.0), (BEGINNING, 2.0)):
-        stated = calibration.of(scale * np.array([-1.0, 0.0, 1.0]), [wording] * 3, [0.0] * 3)
+        stated = calibration.of(scale * np.array([-1.0, 0.0, 1.0]), [wording] * 3, [NO_OVERLAP] * 3)
         assert stated == pytest.approx(1 / (1 + np.exp([1.0, 0.0, -1.0])), abs=0.05)
     assert Calibration.from_json(json.loads(json.dumps(calibration.to_json()))) == calibration
 
@@ -62,41 +74,54 @@ def test_a_form_with_few_pairs_has_the_map_of_all() -> None:
     labels[wordings.index(QUESTION) : wordings.index(BEGINNING)] = 0
     calibration = calibration_by_form(wordings, logits, labels.tolist())
     assert calibration.by_form == {}
-    assert (calibration.of([0.3, 0.3], [STATEMENT, QUESTION], [0.0] * 2) == calibration([0.3, 0.3])).all()
+    assert (calibration.of([0.3, 0.3], [STATEMENT, QUESTION], [NO_OVERLAP] * 2) == calibration([0.3, 0.3])).all()
 
 
 @pytest.mark.parametrize("method", ["platt", "isotonic"])
-def test_what_coverage_is_worth_is_learned(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_overlap_is_worth_is_learned(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where shared words tell what the logit does not, probabilities follow both, else the logit alone."""
     monkeypatch.setattr(module, "METHODS", (method,))
     rng = np.random.default_rng(1)
-    logits, shared = rng.normal(0, 2, 6000), rng.random(6000)
-    labels = (rng.random(6000) < 1 / (1 + np.exp(-(logits + 3 * shared - 1.5)))).astype(int)
-    calibration = fit_calibration(logits, labels, coverage=shared)
-    assert calibration.coverage == pytest.approx(3.0, abs=0.5)
-    assert calibration([0.0, 0.0], [0.0, 1.0]) == pytest.approx([0.18, 0.82], abs=0.05)
+    logits, shared = rng.normal(0, 2, 6000), rng.random((6000, SHARES))
+    labels = (rng.random(6000) < 1 / (1 + np.exp(-(logits + shared @ [3, 0, 1] - 2)))).astype(int)
+    calibration = fit_calibration(logits, labels, overlap=shared)
+    assert calibration.overlap == pytest.approx((3.0, 0.0, 1.0), abs=0.5)
+    assert calibration([0.0, 0.0], [[0, 0, 0], [1, 0, 1]]) == pytest.approx([0.12, 0.88], abs=0.05)
     assert Calibration.from_json(json.loads(json.dumps(calibration.to_json()))) == calibration
-    told_apart = fit_calibration(logits, (rng.random(6000) < 1 / (1 + np.exp(-logits))).astype(int), coverage=shared)
-    assert told_apart.coverage < 0.3
+    told_apart = fit_calibration(logits, (rng.random(6000) < 1 / (1 + np.exp(-logits))).astype(int), overlap=shared)
+    assert max(told_apart.overlap) < 0.3
 
 
-def test_few_pairs_do_not_tell_what_coverage_is_worth() -> None:
+def test_few_pairs_do_not_tell_what_overlap_is_worth() -> None:
     """A weight learned from a few pairs would be noise."""
     logits, labels = (part[: PAIRS_FOR_A_MAP - 1] for part in _sample(1.0))
-    assert fit_calibration(logits, labels, coverage=labels).coverage == 0.0
+    assert fit_calibration(logits, labels, overlap=_all_shares(labels)).overlap == NO_OVERLAP
 
 
-def test_coverage_that_speaks_against_an_edit_counts_for_nothing() -> None:
-    """An edit is never held less likely because it has more of the query's words."""
+def test_overlap_that_speaks_against_an_edit_counts_for_nothing() -> None:
+    """An edit is never held less likely because it has more of the query's words; the other shares count as alone."""
     logits, labels = _sample(1.0)
-    assert fit_calibration(logits, labels, coverage=1.0 - labels).coverage == 0.0
+    assert fit_calibration(logits, labels, overlap=_all_shares(1.0 - labels)).overlap == NO_OVERLAP
+    one, against = np.random.default_rng(0).random(len(labels)) + labels, 1.0 - labels
+    alone = fit_calibration(logits, labels, overlap=np.column_stack((one, 0 * one, 0 * one)))
+    beside = fit_calibration(logits, labels, overlap=np.column_stack((one, against, 0 * one)))
+    assert alone.overlap[0] > 0
+    assert beside.overlap == alone.overlap
 
 
-def test_a_calibration_of_an_early_version_is_read() -> None:
-    """A file that knows nothing of coverage gives what it gave."""
+@pytest.mark.parametrize(("known", "at_two"), [({}, 0.5), ({"coverage": 2.0}, 0.731)])
+def test_a_calibration_of_an_early_version_is_read(known: dict[str, float], at_two: float) -> None:
+    """A file that knows nothing of overlap, or one share only, gives what it gave."""
     values = Calibration("platt", coefficients=(0.5, -1.0)).to_json()
-    del values["coverage"]
-    assert Calibration.from_json(values)([2.0], [1.0]) == pytest.approx([0.5])
+    del values["overlap"]
+    assert Calibration.from_json({**values, **known})([2.0], [[1.0] * SHARES]) == pytest.approx([at_two], abs=1e-3)
+
+
+def test_a_calibration_that_lacks_a_share_is_damaged() -> None:
+    """What one of the shares is worth cannot be guessed."""
+    values = Calibration("platt", coefficients=(0.5, -1.0)).to_json()
+    with pytest.raises(CheckpointError, match="expected a calibration by one of"):
+        Calibration.from_json({**values, "overlap": [1.0, 2.0]})
 
 
 def test_a_map_of_an_unknown_form_is_refused() -> None:
@@ -128,14 +153,14 @@ def test_a_weight_counts_as_so_many_pairs(method: str, prior: float | None, monk
     monkeypatch.setattr(module, "METHODS", (method,))
     logits, labels = _sample(1.0)
     weights = np.where((labels == 0) & (logits > 0), 3.0, 1.0)
-    shared = np.random.default_rng(2).random(len(labels))
+    shared = np.random.default_rng(2).random((len(labels), SHARES))
     often = np.repeat(np.arange(len(labels)), weights.astype(int))
-    weighed = fit_calibration(logits, labels, coverage=shared, prior=prior, sample_weight=weights)
-    repeated = fit_calibration(logits[often], labels[often], coverage=shared[often], prior=prior)
+    weighed = fit_calibration(logits, labels, overlap=shared, prior=prior, sample_weight=weights)
+    repeated = fit_calibration(logits[often], labels[often], overlap=shared[often], prior=prior)
     places = np.linspace(-5, 5, 50)
-    assert abs(weighed(places, 0.5) - repeated(places, 0.5)).mean() < 0.01
-    once = fit_calibration(logits, labels, coverage=shared, prior=prior)
-    assert abs(weighed(places, 0.5) - once(places, 0.5)).max() > 0.1
+    assert abs(weighed(places, [0.5] * SHARES) - repeated(places, [0.5] * SHARES)).mean() < 0.01
+    once = fit_calibration(logits, labels, overlap=shared, prior=prior)
+    assert abs(weighed(places, [0.5] * SHARES) - once(places, [0.5] * SHARES)).max() > 0.1
 
 
 def test_weights_go_with_their_pairs_into_each_form() -> None:
@@ -144,7 +169,7 @@ def test_weights_go_with_their_pairs_into_each_form() -> None:
     both, wordings = np.tile(logits, 2), [STATEMENT] * len(logits) + [QUESTION] * len(logits)
     weights = np.concatenate([np.where(labels == 0, 9.0, 1.0), np.ones(len(labels))])
     calibration = calibration_by_form(wordings, both, np.tile(labels, 2).tolist(), sample_weight=weights)
-    stated = calibration.of([0.0, 0.0], [STATEMENT, QUESTION], [0.0, 0.0])
+    stated = calibration.of([0.0, 0.0], [STATEMENT, QUESTION], [NO_OVERLAP] * 2)
     assert stated == pytest.approx([0.1, 0.5], abs=0.03)
 
 
@@ -251,11 +276,11 @@ def test_centres_of_plateaus_are_at_least_as_good_as_plateaus() -> None:
     assert abs(seen(logits) - truth).mean() < 0.02
 
 
-def test_a_coverage_for_each_logit_is_expected() -> None:
+def test_shares_for_each_logit_are_expected() -> None:
     """Fewer shares than logits are not spread over them."""
     logits, labels = _sample(1.0)
-    with pytest.raises(ValueError, match=r"coverage for each of 4000 logits, got \(1,\)"):
-        fit_calibration(logits, labels, coverage=[0.5])
+    with pytest.raises(ValueError, match=r"3 finite shares for each of 4000 logits, got \(1, 3\)"):
+        fit_calibration(logits, labels, overlap=[[0.5] * SHARES])
 
 
 def test_certain_pairs_may_be_sure() -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from memedit.scope.card import threshold_sentences
+from memedit.scope.card import overlap_table, threshold_sentences
 from memedit.scope.classifier import ScopeClassifier
 from training.scope_data.aspects import HELD_OUT as KINDS
 from training.scope_data.aspects import load_kinds
@@ -208,7 +208,8 @@ errors, no punctuation, courtesy, behind another sentence).
 Method: {classifier.calibration_.method} (cross-validated log loss: {losses}) on {classifier.calibration_.pairs:,} held-out queries, each
 with the best candidate that the router found for it in a memory of the calibration split's edits, filled up to 10,000.
 {_prior(classifier)}
-That an edit has all words of a query, rare ones counting more, adds {_coverage(classifier)} to its logit.
+{overlap_table(classifier.calibration_)}
+
 {_forms(classifier)}{threshold_sentences(threshold)}
 
 ![Reliability diagram](reliability.png)
@@ -253,12 +254,6 @@ def _prior(classifier: ScopeClassifier) -> str:
         f"Probabilities are true of queries {prior:.0%} of which are in scope; among those that were routed more are, "
         "which would make probabilities too high elsewhere."
     )
-
-
-def _coverage(classifier: ScopeClassifier) -> str:
-    calibration = classifier.calibration_
-    own = (f"{map_.coverage:.2f} (edits worded as {form}s)" for form, map_ in calibration.by_form.items())
-    return ", ".join((*own, f"{calibration.coverage:.2f} (all others)"))
 
 
 def _forms(classifier: ScopeClassifier) -> str:

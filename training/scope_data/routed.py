@@ -25,11 +25,10 @@ EDITS = 10_000
 """Edits in the memory that they are routed over: the more are stored, the more often one looks meant."""
 PRIOR = 0.25
 """Share of queries in scope that probabilities are true of; of the pairs made for training more than half are."""
-LOCALITIES: Mapping[Form, float] = {"statement": 0.82, "question": 0.985}
+LOCALITIES: Mapping[Form, float] = {"statement": 0.82}
 """Share of the near-misses to keep out of the forms of edit for which the stated one is not wanted. Whether a passage
 leaves a question open is far harder to tell than whether one fact is another: with 0.9 two in ten of the questions
-that it answers would not be let in, with this one in ten. With 0.993 of the near-misses of questions kept out
-the right edit was chosen for 0.980 of the held-out paraphrases of zsRE, with this for 0.985."""
+that it answers would not be let in, with this one in ten."""
 ROUNDS = 2
 """Which candidate is the best depends on the map, and the map is learned from the best ones. The second round has
 another candidate for 1 query in 16, a third one would have for 1 in 140."""
