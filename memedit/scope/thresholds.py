@@ -28,7 +28,7 @@ _SENTENCE_MARKS = (".", "!", "。", "！", "।", "۔")
 _CLOSING = "\"'“‘"
 """What may stand behind a sentence's last mark, beside closing brackets and quotes and spaces: in some languages quotes
 that open others."""
-_LONGEST_BEGINNING = 120
+_LONGEST_PROMPT = 120
 """Characters. Of 91,436 questions and beginnings of sentences in data sets for editing 20 are longer; of 235 short
 passages without a last full stop (`training/scope_data/passages`) 219 are."""
 _GREEK = re.compile(r"[\u0370-\u037d\u0386-\u03ff\u1f00-\u1fff]")
@@ -85,14 +85,16 @@ class Threshold:
 
 
 def form_of(wording: str) -> Form | None:
-    """How an edit is worded, by the mark that it ends with, in any script, or by its length; None for a beginning."""
+    """How an edit is worded, by its length and by the mark that it ends with, in any script; None for a beginning."""
+    if len(wording) > _LONGEST_PROMPT:
+        return "statement"
     end = wording
     while end and (end[-1].isspace() or end[-1] in _CLOSING or unicodedata.category(end[-1]) in ("Pe", "Pf")):
         end = end[:-1]
     # The Greek question mark is a semicolon.
     if end.endswith(_QUESTION_MARKS) or (end.endswith((";", "\u037e")) and _GREEK.search(end)):
         return "question"
-    return "statement" if end.endswith(_SENTENCE_MARKS) or len(wording) > _LONGEST_BEGINNING else None
+    return "statement" if end.endswith(_SENTENCE_MARKS) else None
 
 
 def choose_by_form(

@@ -191,8 +191,10 @@ def test_json_gives_all_thresholds_back() -> None:
         ("", None),
         ("ok so the allotment meeting moved to thursday, still half 6 but at Farida's, bring the seed lists and a mug, "
          "and the water is off till sunday", "statement"),
+        ("Mum, don't go to Cluj, they have measles all over the place, 23 people already, and the pool closed too. "
+         "Can you believe it?", "statement"),
     ],
 )  # fmt: skip
 def test_a_form_shows_in_the_last_mark(wording: str, form: str | None) -> None:
-    """What is marked as a question or a sentence is one, whatever quotes follow; a long text is a statement."""
+    """What is marked as a question or a sentence is one, whatever quotes follow; a long one states, however it ends."""
     assert form_of(wording) == form

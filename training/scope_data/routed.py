@@ -107,10 +107,13 @@ def route_all(router: Router, queries: Sequence[str]) -> list[Route]:
 
 def _memory_of(split: Split, distractors: Sequence[Fact], rng: random.Random) -> tuple[dict[str, str], dict[str, str]]:
     """The wordings to store, each with its subject, and of each wording that a pair may have the one it stands for."""
-    facts = one_per_subject(split.facts)
-    meant = {wording: fact.wordings[0] for fact in facts for wording in reversed(fact.wordings)}
+    stored, meant = dict[str, str](), dict[str, str]()
+    for fact in one_per_subject(split.facts):
+        # Any of its wordings, so that each form of edit has near-misses of facts of many sources.
+        chosen = rng.choice(fact.wordings)
+        stored[chosen] = fact.subject
+        meant |= dict.fromkeys(fact.wordings, chosen)
     meant |= {pair.wording: pair.wording for pair in split.pairs if pair.family in _OF_STATEMENTS}
-    stored = {fact.wordings[0]: fact.subject for fact in facts}
     stored |= {wording: "" for wording in meant.values() if wording not in stored}
     for wording, subject in draw_distractors(distractors, "counterfact", EDITS, rng)[: max(0, EDITS - len(stored))]:
         stored.setdefault(wording, subject)
