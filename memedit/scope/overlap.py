@@ -16,6 +16,8 @@ SHARES = 3
 """How many numbers `Overlap.of` gives for a pair."""
 _COMMON = 50
 """So many words of a vocabulary are about as common as "the" and "who": they tell little of what is meant."""
+_RARE = 1_000
+"""So many words of a vocabulary may begin a sentence; of others a capital there tells that they are names."""
 _STEM = 5
 """Letters by which two forms of a word are known as one: "closed" and "closes"."""
 _SHORTEST_MISSPELT = 4
@@ -81,9 +83,12 @@ class Overlap:
         return _Text(
             words,
             frozenset(map(_stem, words)),
-            names_of(text),
+            names_of(text, is_rare=self._is_rare),
             frozenset(word for word in misspelt if word not in self._rank),
         )
+
+    def _is_rare(self, word: str) -> bool:
+        return self._rank.get(word, self._rarest) >= _RARE
 
     def _shares(self, told: _Text, asked: _Text) -> tuple[float, float, float]:
         unclear = asked.misspelt - told.words

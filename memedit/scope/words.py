@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from difflib import SequenceMatcher
 
 NO_SPACES = re.compile(
@@ -44,15 +45,27 @@ def last_sentence(query: str) -> str | None:
     return sentences[-1]
 
 
-def names_of(text: str) -> frozenset[str]:
-    """Words that look like names: with a digit, or of several letters with a capital inside a sentence."""
+def names_of(text: str, *, is_rare: Callable[[str], bool] = lambda _: False) -> frozenset[str]:
+    """Words that look like names: with a digit, or of several letters with a capital inside a sentence.
+
+    In a text all in capitals these tell nothing.
+
+    Args:
+        text: The text.
+        is_rare: Whether a word, in small letters, is so rare that its capital tells something where a sentence begins
+            as well.
+    """
     text = unicodedata.normalize("NFC", text)
-    return frozenset(
-        word[0].casefold()
-        for word in WORD.finditer(text)
-        if any(map(str.isdigit, word[0]))
-        or (len(word[0]) > 1 and word[0][0].isupper() and not _begins_sentence(text, word.start()))
-    )
+    has_small_letters = any(map(str.islower, text))
+
+    def is_name(word: str, place: int) -> bool:
+        if any(map(str.isdigit, word)):
+            return True
+        if not has_small_letters or len(word) == 1 or not word[0].isupper():
+            return False
+        return is_rare(word.casefold()) or not _begins_sentence(text, place)
+
+    return frozenset(word[0].casefold() for word in WORD.finditer(text) if is_name(word[0], word.start()))
 
 
 class SharedNames:

@@ -56,7 +56,7 @@ def test_numbers_have_no_endings_and_no_misprints(overlap: Overlap) -> None:
     """Two numbers that begin alike, or differ by a digit, are two numbers."""
     assert _words(overlap, "1234567", "1234568") == 0.0
     assert _words(overlap, "1234567", "1234567") == 1.0
-    assert _names(overlap, "Flight K4127 lands", "Flight K4128 lands") == (0.0, 0.0)
+    assert _names(overlap, "The K4127 lands", "The K4128 lands") == (0.0, 0.0)
 
 
 def test_a_question_behind_other_sentences_is_read_as_alone(overlap: Overlap) -> None:
@@ -74,6 +74,8 @@ def test_a_question_behind_other_sentences_is_read_as_alone(overlap: Overlap) ->
         ("Who is the mother of Zyrenna?", "who is the mother of quossel", 1.0, 0.0),  # nothing looks like a name
         ("Who is the mother of Zyrenna Quossel?", "Who is Quossel's mother?", 1.0, 0.5),
         ("the weather forecast", "the weather forecast", 1.0, 1.0),
+        ("Zyrenna, by", "Quossel was written by", 0.0, 0.0),  # a rare word where a sentence begins
+        ("They were written by", "You wrote", 1.0, 1.0),
         ("Who is the mother of Zyrenna?", "Who is the mother of Zyrena?", 0.8, 0.8),  # a letter is missing
         ("Who is the mother of Zyrenna?", "who is the mother of zyrnena", 1.0, 0.8),
         ("Who is the mother of Zyrenna?", "Who is the mother of Zyrennadel?", 0.0, 0.0),

@@ -31,13 +31,22 @@ def test_words_are_told_apart_in_any_writing(text: str, words: set[str]) -> None
         ("the X100 costs", {"x100"}),
         ("3M makes", {"3m"}),
         ("Where I live, George W. Bush met St. Anne", {"george", "bush", "st", "anne"}),
+        ("WHO RUNS ACME IN 2021?", {"2021"}),
         ("It closed. The mayor of Bray left! (Nobody knew:) She", {"bray"}),
         ("", set()),
     ],
 )
 def test_names_are_told_by_capitals_and_digits(text: str, names: set[str]) -> None:
-    """A capital at the beginning of a sentence says nothing, nor does a single letter."""
+    """A capital at the beginning of a sentence says nothing, nor does a single letter or one among capitals."""
     assert names_of(text) == names
+
+
+def test_a_rare_word_is_a_name_where_a_sentence_begins() -> None:
+    """Whoever knows which words are rare tells a name from any other first word, but for its capital."""
+    rare = {"acme", "runs"}.__contains__
+    assert names_of("Acme is run by", is_rare=rare) == {"acme"}
+    assert names_of("Who runs it? Acme does.", is_rare=rare) == {"acme"}
+    assert names_of("acme runs", is_rare=rare) == set()
 
 
 @pytest.mark.parametrize(
