@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -213,7 +214,7 @@ class ScopeClassifier:
         chosen = near_misses if near_misses is not None else [True] * len(pairs)
         if len(chosen) != len(pairs):
             raise ValueError(f"expected {len(pairs)} near_misses, got {len(chosen)}")
-        logits, overlap = self.logits(pairs), self._overlap.of(pairs)
+        logits, overlap = self._read(pairs)
         wordings = [wording for wording, _ in pairs]
         weights = 1.0 if sample_weight is None else sample_weight
         calibration = (
@@ -247,22 +248,12 @@ class ScopeClassifier:
         return ScopeReport.measure(stated, labels, self.threshold, fired=fired)
 
     def logits(self, pairs: Sequence[Pair]) -> Floats:
-        """The network's raw verdict on each pair: float64 array (n,).
+        """The network's raw verdict on each pair, of a long wording on the part that fits best: float64 array (n,).
 
         Raises:
             CheckpointError: The classifier was not trained.
         """
-        if self._adapter is None:
-            raise CheckpointError(UNTRAINED)
-        tokenizer = PairTokenizer(self._tokenizer, INFERENCE_TOKENS)
-        encoded = tokenizer(pairs)
-        found = np.empty(len(encoded), dtype=np.float64)
-        for rows in length_batches([len(pair.ids) for pair in encoded], BATCH_PAIRS):
-            batch = tokenizer.collate([encoded[row] for row in rows]).to(self._device)
-            # In the precision that it was calibrated in, whatever the caller's model runs in.
-            with torch.inference_mode(), torch.autocast(self._device.type, enabled=False):
-                found[rows] = self._network(batch).cpu().numpy()
-        return found
+        return self._read(pairs)[0]
 
     def probability(self, pairs: Sequence[Pair]) -> Floats:
         """How probable it is that each query is in scope of its edit.
@@ -278,7 +269,8 @@ class ScopeClassifier:
             CheckpointError: The classifier was not trained.
         """
         wordings = [wording for wording, _ in pairs]
-        found = self.calibration_.of(self.logits(pairs), wordings, self._overlap.of(pairs))
+        logits, overlap = self._read(pairs)
+        found = self.calibration_.of(logits, wordings, overlap)
         for row, (wording, query) in enumerate(pairs):
             if prompt_key(wording) == prompt_key(query):
                 found[row] = 1.0
@@ -379,6 +371,35 @@ class ScopeClassifier:
         if len(edits) != len(pairs) or labels is not None:
             raise ValueError("expected edits alone, or pairs with labels, got some of both")
         return pairs_from_edits(edits, SentenceEncoder(self.encoder, self.device), seed=seed, progress=progress)
+
+    def _read(self, pairs: Sequence[Pair]) -> tuple[Floats, Floats]:
+        """The network's verdict (n,) on each pair, of a long wording on the part that fits best, and the overlap (n, 3).
+
+        Each share of that is the greater of the whole wording's and the part's: the name may be told at the beginning
+        only, and what a query has of the names of a long text says little.
+        """
+        if self._adapter is None:
+            raise CheckpointError(UNTRAINED)
+        tokenizer = PairTokenizer(self._tokenizer, INFERENCE_TOKENS)
+        parts_of = tokenizer.in_parts([wording for wording, _ in pairs])
+        parts = [(part, query) for wording, query in pairs for part in parts_of[wording]]
+        logits = self._logits(tokenizer, parts)
+        ends = accumulate((len(parts_of[wording]) for wording, _ in pairs), initial=0)
+        best = [start + int(logits[start:end].argmax()) for start, end in pairwise(ends)]
+        overlap = self._overlap.of(pairs)
+        cut = [row for row, (wording, _) in enumerate(pairs) if len(parts_of[wording]) > 1]
+        overlap[cut] = np.maximum(overlap[cut], self._overlap.of([parts[best[row]] for row in cut]))
+        return logits[best], overlap
+
+    def _logits(self, tokenizer: PairTokenizer, pairs: Sequence[Pair]) -> Floats:
+        encoded = tokenizer(pairs)
+        found = np.empty(len(encoded), dtype=np.float64)
+        for rows in length_batches([len(pair.ids) for pair in encoded], BATCH_PAIRS):
+            batch = tokenizer.collate([encoded[row] for row in rows]).to(self._device)
+            # In the precision that it was calibrated in, whatever the caller's model runs in.
+            with torch.inference_mode(), torch.autocast(self._device.type, enabled=False):
+                found[rows] = self._network(batch).cpu().numpy()
+        return found
 
     def _use(self, adapter: Adapter) -> None:
         self._adapter = adapter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,10 @@ from transformers import PreTrainedTokenizerBase
 Pair = tuple[str, str]
 """An edit's wording and a query."""
 
+WHOLE = 104
+"""Tokens of a wording up to which it is read at once: as many as the longest passage that was trained on has."""
+PART, SHIFT = 80, 40
+"""Tokens of each part of a longer one, and from one part to the next: what takes up to 40 is whole in one of them."""
 BATCH_TOKENS = 384
 """Enough to keep a processor's arithmetic busy. With more, pairs of unlike lengths are padded, and what passes between
 layers leaves the cache: 768 take an eighth longer for the two dozen pairs of a mixed batch of sixteen queries."""
@@ -70,6 +75,22 @@ class PairTokenizer:
         rows = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
         ids = dict(zip(texts, rows, strict=True))
         return [self._join(ids[wording], ids[query]) for wording, query in pairs]
+
+    def in_parts(self, wordings: Sequence[str]) -> dict[str, list[str]]:
+        """Of each wording the parts to read it in: itself, or overlapping parts of one that is too long.
+
+        Parts are cut by characters, as long as the tokens that they have on the average; so a word may be cut in one
+        of two parts, on a tokenizer of any kind.
+        """
+        long = [wording for wording in wordings if len(wording) > WHOLE]
+        return {**{wording: [wording] for wording in wordings}, **{wording: self._parts(wording) for wording in long}}
+
+    def _parts(self, wording: str) -> list[str]:
+        tokens = len(self._tokenizer(wording, add_special_tokens=False, verbose=False)["input_ids"])
+        if tokens <= WHOLE:
+            return [wording]
+        size, shift = (math.ceil(part * len(wording) / tokens) for part in (PART, SHIFT))
+        return [wording[start : start + size] for start in (*range(0, len(wording) - size, shift), len(wording) - size)]
 
     def _join(self, wording: list[int], query: list[int]) -> EncodedPair:
         room = self._max_tokens - 3

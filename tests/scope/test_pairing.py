@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from memedit.scope import SentenceEncoder
-from memedit.scope.pairing import PairTokenizer, length_batches
+from memedit.scope.pairing import WHOLE, PairTokenizer, length_batches
 
 TEXTS = st.text(max_size=120)
 
@@ -44,6 +44,18 @@ def test_a_long_query_keeps_its_end(tokenizer: PreTrainedTokenizerBase) -> None:
     question = "who is the mother of orla venn?"
     [pair] = PairTokenizer(tokenizer, 40)([("Orla Venn's mother is", "So much talk. " * 90 + question)])
     assert tokenizer.decode(pair.ids[pair.first : -1]).endswith(question)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@given(st.lists(st.sampled_from(["river", "bell", "oak", "9", "lamp", "Tolvane"]), max_size=600))
+def test_parts_leave_nothing_out(tokenizer: PreTrainedTokenizerBase, words: list[str]) -> None:
+    """Every stretch of twenty words is whole in a part of a long wording, and a short one is its own part."""
+    wording = " ".join(words)
+    parts = PairTokenizer(tokenizer, 128).in_parts([wording])[wording]
+    if len(tokenizer.tokenize(wording)) <= WHOLE:
+        assert parts == [wording]
+    for start in range(max(1, len(words) - 19)):
+        assert any(" ".join(words[start : start + 20]) in part for part in parts)
 
 
 @given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 9), st.integers(1, 200))
