@@ -373,7 +373,7 @@ class ScopeClassifier:
         return pairs_from_edits(edits, SentenceEncoder(self.encoder, self.device), seed=seed, progress=progress)
 
     def _read(self, pairs: Sequence[Pair]) -> tuple[Floats, Floats]:
-        """The network's verdict (n,) on each pair, of a long wording on the part that fits best, and the overlap (n, 3).
+        """The network's verdict on each pair (n,), of a long wording on the part that fits best, and overlap (n, 3).
 
         Each share of that is the greater of the whole wording's and the part's: the name may be told at the beginning
         only, and what a query has of the names of a long text says little.

@@ -13,7 +13,7 @@ Pair = tuple[str, str]
 """An edit's wording and a query."""
 
 WHOLE = 104
-"""Tokens of a wording up to which it is read at once: as many as the longest passage that was trained on has."""
+"""Tokens of a wording up to which it is read at once: no passage that the shipped classifier learned from has more."""
 PART, SHIFT = 80, 40
 """Tokens of each part of a longer one, and from one part to the next: what takes up to 40 is whole in one of them."""
 BATCH_TOKENS = 384
@@ -82,7 +82,8 @@ class PairTokenizer:
         Parts are cut by characters, as long as the tokens that they have on the average; so a word may be cut in one
         of two parts, on a tokenizer of any kind.
         """
-        long = [wording for wording in wordings if len(wording) > WHOLE]
+        # No tokenizer makes more tokens than there are bytes.
+        long = [wording for wording in wordings if len(wording.encode()) > WHOLE]
         return {**{wording: [wording] for wording in wordings}, **{wording: self._parts(wording) for wording in long}}
 
     def _parts(self, wording: str) -> list[str]:

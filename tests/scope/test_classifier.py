@@ -38,6 +38,29 @@ def test_the_order_of_pairs_does_not_matter(small_classifier: ScopeClassifier) -
     assert np.allclose(forward, backward, atol=1e-4)
 
 
+MINUTES = (
+    "Minutes of the Tolvane Allotment Society, 3 March. The chair welcomed two new members, Wim Kast of plot 9 and "
+    "Iva Lund of plot 31, and thanked everybody who had helped to clear the brambles along the railway fence in "
+    "February. Water: the tap by the east gate stays off until the frost is over; Pell Osten will read the meter on "
+    "the first of each month and send the figure to the council. Sheds: no shed may be higher than two metres, and all "
+    "roofs of asbestos have to be gone by the end of next year; the society pays a third of the disposal. Bees: after "
+    "long discussion Mika Dorn may keep four hives on plot 22, behind a hedge, provided that she puts up a sign and "
+    "tells her neighbours before she opens them. The seed swap takes place on 12 April in the scout hut."
+)
+
+
+@pytest.mark.parametrize(
+    "query", ["Which plot does Wim Kast have?", "Where does the seed swap of the Tolvane Allotment Society take place?"]
+)
+def test_a_long_edit_is_read_to_its_end(classifier: ScopeClassifier, query: str) -> None:
+    """Of a text that is too long to be read at once beginning and end are asked for, what it leaves open is not."""
+    [threshold] = classifier.threshold_for([MINUTES])
+    asked, left_open = classifier.probability(
+        [(MINUTES, query), (MINUTES, "When was the Tolvane Allotment Society founded?")]
+    )
+    assert asked >= threshold > left_open
+
+
 def test_no_pairs_give_no_probabilities(small_classifier: ScopeClassifier) -> None:
     """An empty list of pairs is answered with an empty array."""
     assert small_classifier.probability([]).shape == (0,)
