@@ -126,7 +126,7 @@ def _differ_by_a_letter(first: str, second: str) -> bool:
     return not _without_a_letter(first).isdisjoint(_without_a_letter(second))
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_096)
 def _without_a_letter(word: str) -> frozenset[str]:
     """The word, and what is left of it without any one of its letters (as in Garbe's symmetric delete, SymSpell)."""
     return frozenset((word, *(word[:place] + word[place + 1 :] for place in range(len(word)))))
