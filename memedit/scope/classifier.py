@@ -381,7 +381,7 @@ class ScopeClassifier:
         if self._adapter is None:
             raise CheckpointError(UNTRAINED)
         tokenizer = PairTokenizer(self._tokenizer, INFERENCE_TOKENS)
-        parts_of = tokenizer.in_parts([wording for wording, _ in pairs])
+        parts_of = tokenizer.in_parts(wording for wording, _ in pairs)
         parts = [(part, query) for wording, query in pairs for part in parts_of[wording]]
         logits = self._logits(tokenizer, parts)
         ends = accumulate((len(parts_of[wording]) for wording, _ in pairs), initial=0)

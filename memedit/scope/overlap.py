@@ -97,21 +97,17 @@ class Overlap:
         misspelt = {word for word, names in meant.items() if names}
         found = {word for word in asked.words if _stem(word) in told.stems}
         return (
-            self._share(asked.words, found, misspelt) or 0.0,
-            _or_all(self._share(asked.names, told.words, misspelt)),
-            _or_all(self._share(told.names, asked.words, set().union(*meant.values()))),
+            self._share(asked.words, found, misspelt, of_none=0.0),
+            self._share(asked.names, told.words, misspelt, of_none=1.0),
+            self._share(told.names, asked.words, set().union(*meant.values()), of_none=1.0),
         )
 
-    def _share(self, words: Iterable[str], found: Iterable[str], misspelt: Iterable[str]) -> float | None:
-        """The share of `words` that are found, those counting less that are found misspelt; None of no words."""
+    def _share(self, words: Iterable[str], found: Iterable[str], misspelt: Iterable[str], *, of_none: float) -> float:
+        """The share of `words` that are found, those counting less that are found misspelt; `of_none` of no words."""
         counts = {**dict.fromkeys(misspelt, _MISSPELT), **dict.fromkeys(found, 1.0)}
         weights = {word: log1p(self._rank.get(word, self._rarest) / _COMMON) for word in sorted(words)}
         every = sum(weights.values())
-        return sum(weight * counts.get(word, 0.0) for word, weight in weights.items()) / every if every else None
-
-
-def _or_all(share: float | None) -> float:
-    return 1.0 if share is None else share
+        return sum(weight * counts.get(word, 0.0) for word, weight in weights.items()) / every if every else of_none
 
 
 def _stem(word: str) -> str:

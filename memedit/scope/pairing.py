@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -76,17 +76,18 @@ class PairTokenizer:
         ids = dict(zip(texts, rows, strict=True))
         return [self._join(ids[wording], ids[query]) for wording, query in pairs]
 
-    def in_parts(self, wordings: Sequence[str]) -> dict[str, list[str]]:
+    def in_parts(self, wordings: Iterable[str]) -> dict[str, list[str]]:
         """Of each wording the parts to read it in: itself, or overlapping parts of one that is too long.
 
         Parts are cut by characters, as long as the tokens that they have on the average; so a word may be cut in one
         of two parts, on a tokenizer of any kind.
         """
-        # No tokenizer makes more tokens than there are bytes.
-        long = [wording for wording in wordings if len(wording.encode()) > WHOLE]
-        return {**{wording: [wording] for wording in wordings}, **{wording: self._parts(wording) for wording in long}}
+        return {wording: self._parts(wording) for wording in dict.fromkeys(wordings)}
 
     def _parts(self, wording: str) -> list[str]:
+        # No tokenizer makes more tokens than there are bytes.
+        if len(wording.encode()) <= WHOLE:
+            return [wording]
         tokens = len(self._tokenizer(wording, add_special_tokens=False, verbose=False)["input_ids"])
         if tokens <= WHOLE:
             return [wording]

@@ -109,7 +109,7 @@ def _memory_of(split: Split, distractors: Sequence[Fact], rng: random.Random) ->
     """The wordings to store, each with its subject, and of each wording that a pair may have the one it stands for."""
     stored, meant = dict[str, str](), dict[str, str]()
     for fact in one_per_subject(split.facts):
-        # Any of its wordings, so that each form of edit has near-misses of facts of many sources.
+        # Any of its wordings, so that each form of edit has near-misses of more facts.
         chosen = rng.choice(fact.wordings)
         stored[chosen] = fact.subject
         meant |= dict.fromkeys(fact.wordings, chosen)
