@@ -114,7 +114,7 @@ asks about. On held-out folds of the calibration split the loss of statements fa
 0.031 to 0.033); with the square root 0.265 and 0.032. Where 0.995 of unrelated questions are kept out, all three give up near-misses for held-out statements at much the same rate (right and
 neighbours kept out: 0.917, 0.821 and 0.941, 0.756 as it is, 0.933, 0.772 and 0.930, 0.780). Not kept.
 
-Against long edits: a wording of more than 104 tokens, the longest passage of the training, is read in overlapping parts of 80 tokens, and
+Against long edits: a wording of more than 104 tokens, as no passage of the training has, is read in overlapping parts of 80 tokens, and
 the best one counts. Of questions about one of two passages that were joined (113 tokens) the right edit is chosen for 0.844 instead of
 0.708, with as many open questions kept out (0.632, 0.622), about one of four (224 tokens) for 0.812 instead of 0.346, with fewer kept out
 (0.616, 0.816; one passage alone: 0.890, 0.664). On 92 single passages of more than 75 tokens parts
@@ -137,7 +137,7 @@ nothing (log loss 0.411 with it and without): what it tells is which of several 
 Against namesakes: which names the query has that the edit lacks, and the other way round, as further features. A name is a
 word with a capital inside a sentence, or with a digit; a word of the query that the vocabulary lacks may have one letter wrong, which
 counts 0.8 of a word (so that slips of the pen are no other names). On held-out folds of the calibration split (log loss of others,
-questions, statements) words alone give 0.0234, 0.0308, 0.2733, with misspelt ones 0.0209, 0.0227, 0.2731, and all three shares
+questions, statements) words alone give 0.0234, 0.0308, 0.2733, with misspelt ones (of five letters and more) 0.0209, 0.0227, 0.2731, and all three shares
 0.0198, 0.0164, 0.2647; with the rarest word that only one of the two has, instead of names, 0.0200, 0.0208, 0.2702. Rare first words
 count as names too, which then brought the loss of others from 0.0214 to 0.0205: CounterFact's subjects stand first. Tried beside the
 three, and no better: the words of one sentence of a passage, words that are no names, the length of an edit, question words.
@@ -149,7 +149,7 @@ Of 300 questions about made-up towns that are not stored, beside 2,700 whose nam
 stored one (0.077 with words alone, EARLIER 0.003); all of 300 that are stored get their own edit.
 
 Against a threshold of questions that few near-misses decide: the memory of calibration stores any wording of a fact, not its usual one, so that
-questions have 537 near-misses of two sources instead of 377, most of one.
+questions have 537 near-misses instead of 377.
 
 Against unrelated questions that are taken for in scope of facts: 0.993 of the near-misses kept out; with 0.99 EARLIER let in two of
 the 1,000 held-out ones beside CounterFact, and kept out 0.955 of zsRE's namesakes (right edits of zsRE 0.987).
@@ -338,7 +338,7 @@ unrelated questions and near-misses of facts are to be kept out (but for KnowEdi
 be found, nor for near-misses of passages. Against runs of like size that saw the source, zsRE loses 0.08 to 0.13 of its right edits,
 statements 0.22, CounterFact, whose prompts ("Japan, in") are like nothing else, 0.70; passages lose none, but 0.18 and 0.15 of their
 near-misses (neighbours, same subject).
-Fifty labelled pairs of CounterFact, half of them neighbours, given to `memedit calibrate --locality 0.99` move the threshold of the
+Fifty labelled pairs of CounterFact, half of them neighbours, given to `ScopeClassifier.calibrate` for a locality of 0.99 move the threshold of the
 run without it so that the right edit is chosen for 0.703 instead of 0.223, with neighbours kept out 0.981, same subject 0.950, unrelated 0.995.
 
 | {" | ".join(names)} |
