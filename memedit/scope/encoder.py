@@ -20,6 +20,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedModel
 
 from memedit.errors import CheckpointError, EncoderNotFoundError
+from memedit.scope.linear import use_for_many_rows
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class SentenceEncoder:
             self._model = SentenceTransformer(str(files.path), device=device, local_files_only=True)
         except (OSError, ValueError, KeyError) as error:
             raise CheckpointError(f"expected a sentence-transformers model in {files.path}: {error}") from error
+        use_for_many_rows(self._model)
         self._dimension = int(self.encode(["dimension"]).shape[1])
 
     @classmethod

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
+from memedit.scope.linear import dense, ordered
 from memedit.scope.pairing import PairBatch
 
 HEAD_WIDTH = 192
@@ -139,8 +140,9 @@ class LoraLinear(nn.Module):
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """States of the next layer: float32 (…, out features)."""
-        given = functional.linear(states, self.weight, self.bias)
-        inner = functional.linear(states, self.down)
+        rows = ordered(states)
+        given = dense(functional.linear(rows, self.weight, self.bias))
+        inner = dense(functional.linear(rows, self.down))
         # In place: the sum of two tensors would be a third one.
         given.view(-1, given.shape[-1]).addmm_(inner.view(-1, inner.shape[-1]), self.up.T)
         return given
