@@ -49,13 +49,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in options.runs:
         if name in done:
             continue
-        routing = _run(options, known, name)
-        done[name] = {"pairs": options.count, "routing": routing}
-        options.output.write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
-        logger.info("without %s: %s", name, routing)
+        done[name] = {"pairs": options.count, **_run(options, known, name)}
+        options.output.write_text(json.dumps(done, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        logger.info("without %s: %s", name, done[name]["routing"])
 
 
-def _run(options: argparse.Namespace, encoder: KnownVectors, name: str) -> list[dict[str, Any]]:
+def _run(options: argparse.Namespace, encoder: KnownVectors, name: str) -> dict[str, Any]:
+    """What `measure_routing` finds of the sources that the run `name` leaves out."""
     left_out = _left_out(name)
     splits = build_splits(options.data, encoder, pairs=options.count, seed=options.seed, leave_out=left_out)
     classifier = _trained(options, options.work / f"without-{name}", splits["train"].pairs)
@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace, encoder: KnownVectors, name: str) -> list[
     )  # fmt: skip
     settings = [Setting(source, EDITS, ASKED) for source in left_out or SOURCES]
     found, _ = measure_routing(classifier, encoder, options.data, settings, seed=options.seed)
-    return list(found["routing"])
+    return found
 
 
 def _left_out(run: str) -> list[str]:
