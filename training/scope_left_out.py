@@ -5,7 +5,7 @@
 Each run is the recipe of `training.scope` from the encoder's own weights. A run named "nothing" leaves nothing out, to
 compare with; one named "zsre+statements" leaves out two sources at once, which costs half the time and is the
 harder test. A run that is done is in the output file and is not done again; its classifier stays in --work
-and is not trained again either.
+and is not trained again either, so that it can be calibrated to another locality.
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     known = KnownVectors(SentenceEncoder.from_pretrained(options.encoder, device=options.device))
     done: dict[str, Any] = json.loads(options.output.read_text(encoding="utf-8")) if options.output.exists() else {}
     for name in options.runs:
-        if name in done:
+        run = f"{name} at {options.locality}"
+        if run in done:
             continue
-        done[name] = {"pairs": options.count, **_run(options, known, name)}
+        done[run] = {"pairs": options.count, **_run(options, known, name)}
         options.output.write_text(json.dumps(done, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        logger.info("without %s: %s", name, done[name]["routing"])
+        logger.info("without %s: %s", run, done[run]["routing"])
 
 
 def _run(options: argparse.Namespace, encoder: KnownVectors, name: str) -> dict[str, Any]:
