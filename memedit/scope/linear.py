@@ -1,8 +1,8 @@
 """Linear layers that take many rows at once by oneDNN.
 
 PyTorch's float32 products on a CPU are MKL's, which uses AVX-512 on Intel's processors only. oneDNN uses it on every
-processor that has it: on AMD's that is twice as fast, from a few dozen rows on. Below that it is slower, since the layer's
-weights are put in its order each time; kept in that order they would be a second copy of the encoder.
+processor that has it: on AMD's that is twice as fast, from a few dozen rows on. Below that it is slower, since the
+layer's weights are put in its order each time; kept in that order they would be a second copy of the encoder.
 """
 
 from __future__ import annotations
