@@ -307,7 +307,13 @@ class EditMemory(Journal):
         return comparison.contradictions()[0]
 
     def search(
-        self, vectors: ArrayLike, k: int, namespace: str = DEFAULT_NAMESPACE, at: datetime | None = None
+        self,
+        vectors: ArrayLike,
+        k: int,
+        namespace: str = DEFAULT_NAMESPACE,
+        at: datetime | None = None,
+        *,
+        floor: float | None = None,
     ) -> builtins.list[builtins.list[Hit]]:
         """The edits nearest to each query; exactly, unless a namespace is large (see `VectorIndex`).
 
@@ -316,6 +322,8 @@ class EditMemory(Journal):
             k: How many edits to find per query.
             namespace: Only edits of this namespace are found.
             at: Only edits valid at this instant (timezone-aware) are found; None for now.
+            floor: Of a query to which no edit is as similar as this, only the nearest edits are read, those that tie
+                for the first place; None for no such limit.
 
         Returns:
             For each query up to k hits, best first, one per edit whatever its number of wordings;
@@ -331,7 +339,7 @@ class EditMemory(Journal):
         instant = checked_instant(at)
         queries = checked_vectors(vectors, self.encoder.dimension)
         with self._lock, self._store.snapshot():
-            return self._searcher.search(queries, k, namespace, instant)
+            return self._searcher.search(queries, k, namespace, instant, floor=floor)
 
     def next_change(self, namespace: str = DEFAULT_NAMESPACE, after: datetime | None = None) -> datetime | None:
         """The next instant at which an edit of a namespace begins or ends to be valid.

@@ -10,7 +10,7 @@ from itertools import chain
 from memedit.edits import Edit
 from memedit.errors import MemoryFileError
 from memedit.memory.encoding import TextEncoder, Vectors
-from memedit.memory.index import VectorIndex
+from memedit.memory.index import Match, VectorIndex
 from memedit.memory.opening import check_encoder, complete_vectors
 from memedit.memory.store import EditStore, IndexEntry
 
@@ -87,7 +87,13 @@ class Searcher:
         self._index.revision = revision
 
     def search(
-        self, queries: Vectors, k: int, namespace: str, at: datetime, without: Set[str] = frozenset()
+        self,
+        queries: Vectors,
+        k: int,
+        namespace: str,
+        at: datetime,
+        without: Set[str] = frozenset(),
+        floor: float | None = None,
     ) -> list[list[Hit]]:
         """For each query up to k hits, best first, but for some edits; see `EditMemory.search`.
 
@@ -97,7 +103,7 @@ class Searcher:
                 another time.
         """
         self.follow()
-        matches = self._index.search(namespace, queries, k, at, without)
+        matches = [_worth_reading(row, floor) for row in self._index.search(namespace, queries, k, at, without)]
         edits = self._store.get({match.edit_id for row in matches for match in row})
         for match in chain.from_iterable(matches):
             # What an edit is found by may be damaged, and then must not give it to another tenant. Nothing
@@ -121,3 +127,10 @@ class Searcher:
         """The next instant at which an edit of a namespace begins or ends to be valid."""
         self.follow()
         return self._index.next_change(namespace, after)
+
+
+def _worth_reading(matches: list[Match], floor: float | None) -> list[Match]:
+    """All of `matches`, the best first; where none reaches the floor those that tie for the first place."""
+    if not matches or floor is None or matches[0].score >= floor:
+        return matches
+    return [match for match in matches if match.score == matches[0].score]

@@ -68,8 +68,8 @@ class Retrieval:
     def _all_near(self, memory: EditMemory, texts: Sequence[str], namespace: str, at: datetime) -> list[list[Hit]]:
         """What is considered for each text."""
         vectors = memory.encoder.encode(texts)
-        found = memory.search(vectors, self.k, namespace=namespace, at=at)
-        # Most texts have nothing near: those are not worth a wider search.
+        # Most texts have nothing near: of those no more than the nearest is read, and nothing is searched wider.
+        found = memory.search(vectors, self.k, namespace=namespace, at=at, floor=self.floor)
         asked = [row for row, hits in enumerate(found) if hits and hits[0].score >= self.floor]
         reach = {row: _WIDER if _names_are_found(texts[row], found[row]) else _WIDEST for row in asked}
         beside = dict[int, list[Hit]]()

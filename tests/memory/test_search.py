@@ -127,9 +127,23 @@ def test_search_agrees_with_plain_arithmetic(memory: EditMemory, hashing: Hashin
         assert [edits[place] for place in np.argsort(-row)[:7]] == [hit.edit for hit in hits]
 
 
+@pytest.mark.parametrize("floor", [-1.0, 0.2, 0.5, 0.9, 1.1])
+def test_under_the_floor_only_the_nearest_are_read(memory: EditMemory, hashing: HashingEncoder, floor: float) -> None:
+    """A query with an edit as near as the floor finds what it finds without one, any other what ties for first."""
+    memory.add_many({"prompt": f"{w} {n}", "target": "t"} for w in WORDS for n in range(9))
+    memory.add_many({"prompt": text, "target": "t"} for text in ("red boat", "boat red"))
+    queries = hashing.encode([*WORDS, "red boat", "red boat 3", "sea of stars"])
+    plain, found = memory.search(queries, 7), memory.search(queries, 7, floor=floor)
+    assert len({hit.edit.id for hit in plain[5] if hit.score == plain[5][0].score}) == 2
+    for hits, some in zip(plain, found, strict=True):
+        near = hits[0].score >= floor
+        assert some == (hits if near else [hit for hit in hits if hit.score == hits[0].score])
+
+
 def test_an_empty_memory_finds_nothing(memory: EditMemory, hashing: HashingEncoder) -> None:
     """Without edits each query gets an empty list; without queries there is no list."""
     assert memory.search(hashing.encode(["red", "blue"]), 3) == [[], []]
+    assert memory.search(hashing.encode(["red"]), 3, floor=0.5) == [[]]
     edit = memory.add("red", "t")
     assert memory.search(hashing.encode([]), 3) == []
     memory.remove(edit.id)
