@@ -35,6 +35,8 @@ _COLUMNS = {
 
 _TRIED = Path(__file__).with_name("tried.md")
 """What the card says was tried, checkpoint after checkpoint."""
+_LEFT_OUT = Path(__file__).with_name("left_out.md")
+"""What the card says of runs without some of the sources."""
 
 
 def scope_card(classifier: ScopeClassifier, train: Sequence[Pair], metrics: Mapping[str, Any], command: str) -> str:
@@ -186,33 +188,7 @@ def _left_out(runs: Mapping[str, Mapping[str, Any]]) -> str:
     )
     return f"""## A kind of data never seen
 
-What to expect on a new domain: the recipe from the encoder's own weights, without the sources named (the steps of `python -m
-training.scope_left_out`; where "+" joins some, without all of them at once; the run without knowedit+passages went on from
-the one without zsre+knowedit+passages). Rows that ask about a source that was not left out are for comparison: this checkpoint saw
-eight times as many pairs as the longest of these runs. "at" tells the locality stated: 0.993 as for this checkpoint (statements 0.82), or 0.96
-(statements 0.77), with which these runs let in 0.94 to 0.98 of the calibration split's questions about facts.
-
-Wanted was no figure more than 0.05 below the table above.
-
-- **zsRE: reached with 0.96**, in two runs (right edit 0.950 and 0.953); not with 0.993.
-- **CounterFact: not reached, and not to be had without its rule.** What it calls paraphrases is of three kinds (of 1,500, told apart
-  by how they end). 241 end with a wording of the edit's own relation, most behind a scrap of an article: 0.510 of them get the right
-  edit with 0.993, 0.817 with 0.96. 113 end with a wording of another relation ("X was born in", meant for "X speaks the language"):
-  0.186, 0.513. 1,146 end with no wording of an edit; some ask the same in words of their own, most begin a sentence that the fact would
-  colour ("One can get to X by navigating", meant for "X is located in"): 0.127, 0.451. Of these, with 0.96, "X works as a" finds its
-  edit for 35 of 36, "In X, people speak" for 29 of 31, "X is known for" for 66 of 87, "One can get to X by navigating" for 24 of 73,
-  "X's greatest accomplishment is" for 2 of 42, and "X is surrounded by restaurants including", "When X was killed, the locals held
-  a" and "People around X speak the language of" for none of 28, 17 and 31. Which edit the latter are meant for no other text
-  tells; this checkpoint has seen others of each kind, and finds 0.999 of them.
-  Fifty labelled pairs of CounterFact, half of them neighbours, given to `ScopeClassifier.calibrate` for a locality of 0.99 bring
-  the run to 0.703, with neighbours kept out 0.981, same subject 0.950, unrelated 0.995.
-- **Statements from templates: not reached.** With 0.96 the right edit is 0.17 below; near-misses and unrelated questions are within 0.05.
-- **KnowEdit: not reached.** With 0.96 the right edit is 0.26 below, same subject 0.12, AUROC 0.07; what is missed are other names of the
-  subject ("Tayano"), what fires is a relation near the edit's (follows and is followed by, child and number of children). One step
-  beyond the edit: reached.
-- **Passages: not reached.** With 0.96 the right edit, neighbours, and what is left open are 0.12, 0.12 and 0.08 below.
-
-Longer runs win right edits (without zsRE, with 0.993: 0.757 of 70,000 pairs, 0.927 of 200,000), a lower locality wins more.
+{_LEFT_OUT.read_text(encoding="utf-8").strip()}
 
 | {" | ".join(names)} |
 |{"---|" * len(names)}
